@@ -1,0 +1,1 @@
+"""The rehearsal: a stack's whole life on an embedded cloud, with the real engine."""

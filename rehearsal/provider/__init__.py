@@ -1,0 +1,1 @@
+"""A provider server for every package: checked by the SDKs, carried out or recorded."""
