@@ -1,0 +1,1 @@
+"""Reusable parts of the platforms: one component a file, no configuration read."""

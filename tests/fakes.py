@@ -1,0 +1,249 @@
+"""What AWS would have answered: identifiers, ARNs and endpoints of the right form.
+
+Only what programs read is here; a property that is missing resolves to None.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi.runtime import rpc
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+_EC2_PREFIXES: Mapping[str, str] = {
+    "aws:ec2/vpc:Vpc": "vpc",
+    "aws:ec2/subnet:Subnet": "subnet",
+    "aws:ec2/internetGateway:InternetGateway": "igw",
+    "aws:ec2/routeTable:RouteTable": "rtb",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": "rtbassoc",
+    "aws:ec2/eip:Eip": "eipalloc",
+    "aws:ec2/natGateway:NatGateway": "nat",
+    "aws:ec2/instance:Instance": "i",
+    "aws:ec2/securityGroup:SecurityGroup": "sg",
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "sg",
+    "aws:ec2/vpcEndpoint:VpcEndpoint": "vpce",
+    "aws:ec2/flowLog:FlowLog": "fl",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "sgr",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "sgr",
+}
+
+# Input that carries the physical name, where it is not called `name`.
+_NAME_INPUTS: Mapping[str, str] = {
+    "aws:s3/bucket:Bucket": "bucket",
+    "aws:rds/instance:Instance": "identifier",
+    "aws:ecs/taskDefinition:TaskDefinition": "family",
+}
+
+_ARNS: Mapping[str, str] = {
+    "aws:acm/certificate:Certificate": (
+        "arn:aws:acm:{region}:{account}:certificate/{uuid}"
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": (
+        "arn:aws:logs:{region}:{account}:log-group:{name}"
+    ),
+    "aws:ecr/repository:Repository": "arn:aws:ecr:{region}:{account}:repository/{name}",
+    "aws:ecs/cluster:Cluster": "arn:aws:ecs:{region}:{account}:cluster/{name}",
+    "aws:ecs/service:Service": "arn:aws:ecs:{region}:{account}:service/{name}",
+    "aws:ecs/taskDefinition:TaskDefinition": (
+        "arn:aws:ecs:{region}:{account}:task-definition/{name}:1"
+    ),
+    "aws:iam/role:Role": "arn:aws:iam::{account}:role/{name}",
+    "aws:iam/instanceProfile:InstanceProfile": (
+        "arn:aws:iam::{account}:instance-profile/{name}"
+    ),
+    "aws:kms/key:Key": "arn:aws:kms:{region}:{account}:key/{uuid}",
+    "aws:kms/alias:Alias": "arn:aws:kms:{region}:{account}:{name}",
+    "aws:lb/loadBalancer:LoadBalancer": (
+        "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/app/{name}/{hex16}"
+    ),
+    "aws:lb/targetGroup:TargetGroup": (
+        "arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{hex16}"
+    ),
+    "aws:lb/listener:Listener": (
+        "arn:aws:elasticloadbalancing:{region}:{account}:listener/app/{name}/{hex16}"
+    ),
+    "aws:rds/instance:Instance": "arn:aws:rds:{region}:{account}:db:{name}",
+    "aws:s3/bucket:Bucket": "arn:aws:s3:::{name}",
+    "aws:secretsmanager/secret:Secret": (
+        "arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"
+    ),
+}
+
+# Types whose ID is their ARN.
+_ARN_IDS = frozenset(
+    {
+        "aws:acm/certificate:Certificate",
+        "aws:acm/certificateValidation:CertificateValidation",
+        "aws:ecs/cluster:Cluster",
+        "aws:ecs/service:Service",
+        "aws:lb/listener:Listener",
+        "aws:lb/loadBalancer:LoadBalancer",
+        "aws:lb/targetGroup:TargetGroup",
+        "aws:secretsmanager/secret:Secret",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Created:
+    """A resource that was just created, as its computed outputs see it.
+
+    name: physical name. digest: 64 hexadecimal digits, stable, for made-up parts.
+    """
+
+    id: str
+    name: str
+    arn: str
+    digest: str
+    inputs: Mapping[str, Any]
+
+
+def created(
+    type_: str, name: str, inputs: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """ID and computed outputs of a resource with this type and logical name."""
+    digest = hashlib.sha256(f"{type_} {name}".encode()).hexdigest()
+    physical = inputs.get(_NAME_INPUTS.get(type_, "name")) or f"{name}-{digest[:7]}"
+    uuid = _uuid(digest)
+    arn = _ARNS.get(type_, "arn:aws:{service}:{region}:{account}:{name}").format(
+        service=type_.split(":")[1].split("/")[0],
+        region=REGION,
+        account=ACCOUNT,
+        name=physical,
+        uuid=uuid,
+        hex16=digest[:16],
+    )
+    if type_ in _EC2_PREFIXES:
+        id_ = f"{_EC2_PREFIXES[type_]}-0{digest[:16]}"
+    elif type_ == "aws:kms/key:Key":
+        id_ = uuid
+    else:
+        id_ = arn if type_ in _ARN_IDS else physical
+    outputs: dict[str, Any] = {"arn": arn, "name": physical}
+    if type_ in _COMPUTED:
+        outputs |= _COMPUTED[type_](Created(id_, physical, arn, digest, inputs))
+    return id_, outputs
+
+
+def _uuid(digest: str) -> str:
+    return (
+        f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
+    )
+
+
+def _certificate(new: Created) -> dict[str, Any]:
+    domains = [new.inputs["domainName"], *new.inputs.get("subjectAlternativeNames", [])]
+    return {
+        "domainValidationOptions": [
+            {
+                "domainName": domain,
+                "resourceRecordName": f"_{new.digest[:32]}.{domain}.",
+                "resourceRecordType": "CNAME",
+                "resourceRecordValue": f"_{new.digest[32:]}.acm-validations.aws.",
+            }
+            for domain in domains
+        ]
+    }
+
+
+def _database(new: Created) -> dict[str, Any]:
+    port = new.inputs.get("port", 5432)
+    address = f"{new.name}.c{new.digest[:10]}.{REGION}.rds.amazonaws.com"
+    return {
+        "identifier": new.name,
+        "address": address,
+        "endpoint": f"{address}:{port}",
+        "port": port,
+        "resourceId": f"db-{new.digest[:26].upper()}",
+        "engineVersionActual": "15.13",
+    }
+
+
+def _password(new: Created) -> dict[str, Any]:
+    length = new.inputs["length"]
+    return {"result": (new.digest * (length // len(new.digest) + 1))[:length]}
+
+
+_COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
+    "aws:acm/certificate:Certificate": _certificate,
+    "aws:ec2/eip:Eip": lambda new: {
+        "allocationId": new.id,
+        "publicIp": f"198.51.100.{int(new.digest[:2], 16)}",
+    },
+    "aws:ec2/instance:Instance": lambda new: {
+        "primaryNetworkInterfaceId": f"eni-0{new.digest[:16]}",
+    },
+    "aws:ec2/natGateway:NatGateway": lambda new: {
+        "publicIp": f"198.51.100.{int(new.digest[:2], 16)}",
+    },
+    "aws:ec2/vpc:Vpc": lambda new: {
+        "defaultSecurityGroupId": f"sg-0{new.digest[16:32]}",
+        "mainRouteTableId": f"rtb-0{new.digest[16:32]}",
+    },
+    "aws:ecr/repository:Repository": lambda new: {
+        "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{new.name}",
+        "registryId": ACCOUNT,
+    },
+    "aws:ecs/taskDefinition:TaskDefinition": lambda new: {
+        "revision": 1,
+        "arnWithoutRevision": new.arn.rpartition(":")[0],
+    },
+    "aws:kms/key:Key": lambda new: {"keyId": new.id},
+    "aws:lb/loadBalancer:LoadBalancer": lambda new: {
+        "dnsName": f"{new.name}-1234567890.{REGION}.elb.amazonaws.com",
+        "zoneId": "Z215JYRZR1TBD5",
+        "arnSuffix": new.arn.split(":loadbalancer/")[-1],
+    },
+    "aws:lb/targetGroup:TargetGroup": lambda new: {
+        "arnSuffix": "targetgroup/" + new.arn.split(":targetgroup/")[-1],
+    },
+    "aws:rds/instance:Instance": _database,
+    "aws:route53/record:Record": lambda new: {
+        "fqdn": new.inputs["name"].rstrip("."),
+    },
+    "aws:s3/bucket:Bucket": lambda new: {
+        "bucket": new.name,
+        "bucketDomainName": f"{new.name}.s3.amazonaws.com",
+        "bucketRegionalDomainName": f"{new.name}.s3.{REGION}.amazonaws.com",
+    },
+    "aws:secretsmanager/secretVersion:SecretVersion": lambda new: {
+        "versionId": _uuid(new.digest),
+        "arn": new.inputs["secretId"],
+    },
+    "random:index/randomId:RandomId": lambda new: {
+        "hex": new.digest[: 2 * new.inputs["byteLength"]],
+    },
+    "random:index/randomPassword:RandomPassword": _password,
+}
+
+ANSWERS: Mapping[str, Answer] = {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": lambda args: {
+        "id": REGION,
+        "names": [f"{REGION}{letter}" for letter in "abc"],
+        "zoneIds": [f"euc1-az{number}" for number in (1, 2, 3)],
+    },
+    "aws:index/getCallerIdentity:getCallerIdentity": lambda args: {
+        "id": ACCOUNT,
+        "accountId": ACCOUNT,
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/operator",
+        "userId": "AIDACKCEVSQ6C2EXAMPLE",
+    },
+    "aws:ssm/getParameter:getParameter": lambda args: {
+        "id": args["name"],
+        "name": args["name"],
+        "arn": f"arn:aws:ssm:{REGION}::parameter{args['name']}",
+        "type": "String",
+        # The provider marks every value secret and repeats those that are not.
+        "value": rpc.wrap_rpc_secret("ami-0123456789abcdef0"),
+        "insecureValue": "ami-0123456789abcdef0",
+        "version": 1,
+    },
+}
+"""Data source token -> answer to its arguments."""

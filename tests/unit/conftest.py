@@ -1,0 +1,28 @@
+"""Fixtures of the unit suite: no cloud, no credentials, no state between tests."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.graph import Graph
+
+
+@pytest.fixture(autouse=True)
+def _hermetic_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the machine's AWS and Pulumi settings out of sight."""
+    for variable in os.environ:
+        if variable.startswith(("AWS_", "PULUMI_")):
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def graph() -> Graph:
+    """A recorder of one program's resources; see `tests.graph`."""
+    return Graph()
