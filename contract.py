@@ -1,0 +1,501 @@
+"""What the app needs from whatever platform runs it.
+
+The only module that knows the app: its port, health checks, directories, routes,
+and every environment variable of the deployment guide's section "Production
+Environment Variables". Platforms render it into their own formats; the settings
+check the operator's values against it. Adding a variable or a secret is one line
+in `VARIABLES`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+GENERATED_LENGTH = 48
+"""Letters and digits of a generated secret: 285 bits, over the 256 of HS256."""
+
+
+class Kind(Enum):
+    """Who provides a variable's value."""
+
+    PLAIN = "plain"
+    """The stack file, under `app`; visible in the task definition."""
+
+    GENERATED = "generated"
+    """A secret made once per stack, unless the operator brings their own."""
+
+    OPERATOR = "operator"
+    """A secret that only the operator knows, under `secrets`."""
+
+    PLATFORM = "platform"
+    """The platform: constants of the container, and addresses of what it creates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What a value must be, in words and as a test.
+
+    says: completes "is not ..." and "must be ...", as in "true or false".
+    accepts: whether a value is one.
+    choices: the accepted values where they can be listed, to find the nearest.
+    """
+
+    says: str
+    accepts: Callable[[str], bool]
+    choices: tuple[str, ...] = ()
+
+    def __call__(self, value: str) -> str:
+        """Return the value.
+
+        Raises:
+            ValueError: when it breaks the rule. The message shows the value: use
+                `accepts` for secrets.
+        """
+        if self.accepts(value):
+            return value
+        raise ValueError(
+            f'"{value}" is not {self.says}{nearest_hint(value, self.choices)}'
+        )
+
+
+def one_of(*choices: str) -> Rule:
+    """Accept exactly these values."""
+    says = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
+    return Rule(says=says, accepts=choices.__contains__, choices=choices)
+
+
+def integer(low: int, high: int, unit: str = "") -> Rule:
+    """Accept whole numbers of a range, written in decimal."""
+    return Rule(
+        says=f"a whole number from {low} to {high}" + (f" ({unit})" if unit else ""),
+        accepts=lambda value: (
+            re.fullmatch(r"0|[1-9][0-9]{0,14}", value) is not None
+            and low <= int(value) <= high
+        ),
+    )
+
+
+def at_least(length: int) -> Rule:
+    """Accept text of a length, without spaces or line breaks around it."""
+    return Rule(
+        says=f"at least {length} characters long, without spaces around it",
+        accepts=lambda value: len(value) >= length and value == value.strip(),
+    )
+
+
+def matching(says: str, pattern: str) -> Rule:
+    """Accept text that matches a regular expression from end to end."""
+    compiled = re.compile(pattern)
+    return Rule(says=says, accepts=lambda value: compiled.fullmatch(value) is not None)
+
+
+def nearest_hint(word: str, choices: tuple[str, ...]) -> str:
+    """Return `. Did you mean "..."?` for the choice most like a word, or nothing."""
+    close = difflib.get_close_matches(word, choices, n=1)
+    return f'. Did you mean "{close[0]}"?' if close else ""
+
+
+_NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
+_BOOLEAN = one_of("true", "false")
+_SIZE = matching("a size like 100MB (KB, MB or GB)", r"[1-9][0-9]*(KB|MB|GB)")
+_PRESENT = at_least(1)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable of the app.
+
+    name: as the app reads it.
+    kind: who provides the value.
+    default: the value when nobody says otherwise; None when there is no sensible one.
+    description: what it does, with its unit, and why the default is what it is.
+    rule: what a value must be.
+    optional: the app does without it; every other variable is needed in production.
+    """
+
+    name: str
+    kind: Kind
+    default: str | None
+    description: str
+    rule: Rule
+    optional: bool = False
+
+    @property
+    def secret(self) -> bool:
+        """Whether the value is confidential.
+
+        Addresses that the platform makes carry credentials; its constants do not.
+        """
+        if self.kind is Kind.PLATFORM:
+            return self.default is None
+        return self.kind is not Kind.PLAIN
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "NODE_ENV",
+        Kind.PLAIN,
+        "production",
+        "Mode of Node, Express and React. Staging runs the production build too.",
+        one_of("production", "staging"),
+    ),
+    Variable(
+        "PORT",
+        Kind.PLATFORM,
+        "3001",
+        "TCP port that the app listens on.",
+        integer(1024, 65535),
+    ),
+    Variable(
+        "HOST",
+        Kind.PLATFORM,
+        "0.0.0.0",  # noqa: S104 - inside the container; the platform decides who gets in
+        "Address that the app listens on: every one of the container.",
+        one_of("0.0.0.0"),  # noqa: S104
+    ),
+    Variable(
+        "DATABASE_URL",
+        Kind.PLATFORM,
+        None,
+        "PostgreSQL connection with user, password and sslmode.",
+        matching("a postgresql:// address", r"postgres(ql)?://\S+"),
+    ),
+    Variable(
+        "DB_POOL_MIN",
+        Kind.PLAIN,
+        "2",
+        "Database connections that each task keeps open.",
+        integer(0, 100),
+    ),
+    Variable(
+        "DB_POOL_MAX",
+        Kind.PLAIN,
+        "20",
+        "Database connections that each task may open. A roll-out doubles the tasks, "
+        "and a db.t4g.micro takes about 80 connections in all.",
+        integer(1, 500),
+    ),
+    Variable(
+        "DB_IDLE_TIMEOUT",
+        Kind.PLAIN,
+        "30000",
+        "Milliseconds after which an idle database connection is closed.",
+        integer(1000, 3_600_000, "milliseconds"),
+    ),
+    Variable(
+        "JWT_SECRET",
+        Kind.GENERATED,
+        None,
+        "Key that signs sessions. Another key signs everybody out.",
+        at_least(32),
+    ),
+    Variable(
+        "JWT_EXPIRES_IN",
+        Kind.PLAIN,
+        "24h",
+        "Life of a session. With a unit: a bare number would mean milliseconds.",
+        matching("a duration like 24h (s, m, h or d)", r"[1-9][0-9]*[smhd]"),
+    ),
+    Variable(
+        "BCRYPT_SALT_ROUNDS",
+        Kind.PLAIN,
+        "12",
+        "Work factor of password hashes. One more doubles the time of a login.",
+        integer(10, 15),
+    ),
+    Variable(
+        "RATE_LIMIT_WINDOW_MS",
+        Kind.PLAIN,
+        "900000",
+        "Milliseconds over which requests are counted: 15 minutes.",
+        integer(1000, 86_400_000, "milliseconds"),
+    ),
+    Variable(
+        "RATE_LIMIT_MAX_REQUESTS",
+        Kind.PLAIN,
+        "1000",
+        "Requests that one client may make in the window.",
+        integer(1, 1_000_000),
+    ),
+    Variable(
+        "UPLOAD_DIR",
+        Kind.PLATFORM,
+        "/app/uploads",
+        "Directory of uploaded files; the platform mounts it writable.",
+        matching("an absolute path", r"(/[A-Za-z0-9._-]+)+"),
+    ),
+    Variable(
+        "MAX_FILE_SIZE",
+        Kind.PLAIN,
+        "100MB",
+        "Largest file that can be uploaded.",
+        _SIZE,
+    ),
+    Variable(
+        "LOG_LEVEL",
+        Kind.PLAIN,
+        "info",
+        "Least severe messages that are written.",
+        one_of("error", "warn", "info", "debug"),
+    ),
+    Variable(
+        "LOG_FILE",
+        Kind.PLAIN,
+        "/app/logs/app.log",
+        "File that the app writes beside its standard output. It goes with the task; "
+        "standard output is what is kept.",
+        matching("a file in /app/logs, the writable one", r"/app/logs/[A-Za-z0-9._-]+"),
+    ),
+    Variable(
+        "LOG_MAX_SIZE",
+        Kind.PLAIN,
+        "100MB",
+        "Size at which the log file is rotated.",
+        _SIZE,
+    ),
+    Variable(
+        "LOG_MAX_FILES",
+        Kind.PLAIN,
+        "10",
+        "Rotated log files that are kept. With LOG_MAX_SIZE: 1 GB of a task's 20 GB.",
+        integer(1, 100),
+    ),
+    Variable(
+        "GEMINI_API_KEY",
+        Kind.OPERATOR,
+        None,
+        "Key of Google's Gemini API.",
+        _PRESENT,
+    ),
+    Variable(
+        "OPENAI_API_KEY",
+        Kind.OPERATOR,
+        None,
+        "Key of the OpenAI API.",
+        _PRESENT,
+    ),
+    Variable(
+        "SMTP_HOST",
+        Kind.PLAIN,
+        None,
+        "Mail server that takes outgoing mail. Only you know it: without one the app "
+        "sends no mail.",
+        matching(
+            "a host name like smtp.example.org",
+            r"(?=.{4,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+",
+        ),
+    ),
+    Variable(
+        "SMTP_PORT",
+        Kind.PLAIN,
+        "587",
+        "Port of the mail server: 587 (STARTTLS) or 465 (TLS). AWS blocks 25.",
+        integer(1, 65535),
+    ),
+    Variable(
+        "SMTP_USER",
+        Kind.PLAIN,
+        "noreply@stromhaltig.de",
+        "User at the mail server.",
+        matching("a user name without spaces", r"\S+"),
+    ),
+    Variable(
+        "SMTP_PASS",
+        Kind.OPERATOR,
+        None,
+        "Password at the mail server.",
+        _PRESENT,
+    ),
+    Variable(
+        "SENTRY_DSN",
+        Kind.OPERATOR,
+        None,
+        "Where errors are reported: the project's DSN at Sentry.",
+        matching("a DSN like https://KEY@HOST/PROJECT", r"https://[^\s@/]+@\S+/\S+"),
+    ),
+    Variable(
+        "HEALTH_CHECK_TOKEN",
+        Kind.GENERATED,
+        None,
+        "Shows the details of the health check to who sends it.",
+        at_least(16),
+    ),
+    Variable(
+        "REDIS_URL",
+        Kind.PLATFORM,
+        None,
+        "Redis or Valkey connection, where the platform has a cache.",
+        matching("a redis:// or rediss:// address", r"rediss?://\S+"),
+        optional=True,
+    ),
+    Variable(
+        "ENABLE_COMPRESSION",
+        Kind.PLAIN,
+        "true",
+        "Compresses responses.",
+        _BOOLEAN,
+    ),
+    Variable(
+        "ENABLE_CACHE",
+        Kind.PLATFORM,
+        "false",
+        "Caches in Redis; true exactly where the platform provides REDIS_URL. Without "
+        "it the app would retry a cache that is not there on every request.",
+        _BOOLEAN,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppContract:
+    """The app as a platform sees it.
+
+    health_path: readiness: 200 when the app and its database work.
+    liveness_path: 200 while the process works, whatever becomes of the database: a
+        database outage must not restart every task.
+    log_dir, temp_dir: with `upload_dir` the only directories that the app writes to.
+    migrate_command: run to the end before a new version starts (guide: deploy.sh).
+    uid, gid: the image's unprivileged user (guide: Dockerfile). The command that
+        starts the app is the image's own.
+    routes: what the app answers: the API, and the client for everything else.
+    variables: the environment.
+    """
+
+    health_path: str = "/api/health"
+    liveness_path: str = "/api/health/live"
+    log_dir: str = "/app/logs"
+    temp_dir: str = "/tmp"  # noqa: S108 - the container's own, mounted per task
+    migrate_command: tuple[str, ...] = ("npm", "run", "migrate")
+    uid: int = 1001
+    gid: int = 1001
+    routes: tuple[str, ...] = ("/api/*", "/*")
+    variables: tuple[Variable, ...] = VARIABLES
+
+    @property
+    def port(self) -> int:
+        """TCP port that the container listens on."""
+        return int(self._value("PORT"))
+
+    @property
+    def host(self) -> str:
+        """Address that the app listens on."""
+        return self._value("HOST")
+
+    @property
+    def upload_dir(self) -> str:
+        """Directory of uploaded files."""
+        return self._value("UPLOAD_DIR")
+
+    @property
+    def writable_dirs(self) -> tuple[str, ...]:
+        """Directories to mount writable over a read-only root file system."""
+        return (self.upload_dir, self.log_dir, self.temp_dir)
+
+    def variable(self, name: str) -> Variable | None:
+        """Return the variable of this name, if the app has one."""
+        return next((v for v in self.variables if v.name == name), None)
+
+    def of_kind(self, *kinds: Kind) -> tuple[Variable, ...]:
+        """Return the variables of these kinds, in the contract's order."""
+        return tuple(v for v in self.variables if v.kind in kinds)
+
+    def problems(self, overrides: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield a variable's name and what is wrong, for values that are not secret.
+
+        Looks at each value, then at those that belong together.
+
+        Args:
+            overrides: values of PLAIN variables that replace the defaults.
+        """
+        broken = set()
+        for name, value in overrides.items():
+            variable = self.variable(name)
+            if variable is None or variable.kind is not Kind.PLAIN:
+                raise KeyError(f"{name} is not a plain variable of the app")
+            if not variable.rule.accepts(value):
+                broken.add(name)
+                hint = nearest_hint(value, variable.rule.choices)
+                yield name, f'"{value}" is not {variable.rule.says}{hint}'
+        if not broken & {"DB_POOL_MIN", "DB_POOL_MAX"}:
+            low = self._value("DB_POOL_MIN", overrides)
+            high = self._value("DB_POOL_MAX", overrides)
+            if int(low) > int(high):
+                yield "DB_POOL_MIN", f"{low} is more than DB_POOL_MAX, {high}"
+
+    def ecs_environment(
+        self, overrides: Mapping[str, str], *, cache: bool = False
+    ) -> list[dict[str, str]]:
+        """Render what is not secret for an ECS container definition.
+
+        Sorted by name, so that an unchanged program never makes a new revision.
+
+        Args:
+            overrides: values of PLAIN variables that replace the defaults.
+            cache: whether the platform provides REDIS_URL.
+
+        Raises:
+            KeyError: for an override that is not a PLAIN variable.
+            ValueError: for an override that breaks a rule.
+        """
+        for name, problem in self.problems(overrides):
+            raise ValueError(f"{name}: {problem}")
+        values = {v.name: v.default for v in self.variables if not v.secret}
+        values |= overrides
+        if cache:
+            values["ENABLE_CACHE"] = "true"
+        return [
+            {"name": name, "value": value}
+            for name, value in sorted(values.items())
+            if value is not None
+        ]
+
+    def ecs_secrets(self, references: Mapping[str, str]) -> list[dict[str, str]]:
+        """Render the secrets for an ECS container definition, sorted by name.
+
+        Args:
+            references: for each secret variable that exists the ARN, with the JSON
+                key and version where there are any, that ECS reads at the start.
+
+        Raises:
+            KeyError: for a reference that is not a secret variable, and when one is
+                missing that the app cannot do without anywhere.
+        """
+        for name in references:
+            variable = self.variable(name)
+            if variable is None or not variable.secret:
+                raise KeyError(f"{name} is not a secret variable of the app")
+        for variable in self.of_kind(Kind.GENERATED, Kind.PLATFORM):
+            needed = variable.secret and not variable.optional
+            if needed and variable.name not in references:
+                raise KeyError(f"{variable.name} has no reference to a secret")
+        return [
+            {"name": name, "valueFrom": reference}
+            for name, reference in sorted(references.items())
+        ]
+
+    def ecs_health_command(self) -> list[str]:
+        """Render a container health check that needs nothing but Node.
+
+        The image has no curl. Exits with 1 on anything but 200, a redirect included,
+        on a network error, and after 4 s without an answer.
+        """
+        script = (
+            f"fetch('http://127.0.0.1:{self.port}{self.liveness_path}',"
+            "{redirect:'manual',signal:AbortSignal.timeout(4000)})"
+            ".then(r=>process.exit(r.status===200?0:1),()=>process.exit(1))"
+        )
+        return ["CMD", "node", "-e", script]
+
+    def _value(self, name: str, overrides: Mapping[str, str] = _NO_OVERRIDES) -> str:
+        if name in overrides:
+            return overrides[name]
+        return next(v.default for v in self.variables if v.name == name and v.default)
+
+
+APP = AppContract()
+"""The Stromhaltig web app."""

@@ -1,0 +1,319 @@
+"""The app contract: complete against the guide, strict about values, stable."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract import APP, VARIABLES, AppContract, Kind, Variable, nearest_hint
+
+NODE = shutil.which("node")
+BY_NAME = {variable.name: variable for variable in VARIABLES}
+DATABASE = "arn:aws:secretsmanager:eu-central-1:1:secret:stromhaltig/x/DATABASE_URL-a"
+
+# The deployment guide's section "Production Environment Variables", in its order.
+GUIDE = re.findall(
+    r"\w+",
+    """
+NODE_ENV PORT HOST DATABASE_URL DB_POOL_MIN DB_POOL_MAX DB_IDLE_TIMEOUT JWT_SECRET
+JWT_EXPIRES_IN BCRYPT_SALT_ROUNDS RATE_LIMIT_WINDOW_MS RATE_LIMIT_MAX_REQUESTS
+UPLOAD_DIR MAX_FILE_SIZE LOG_LEVEL LOG_FILE LOG_MAX_SIZE LOG_MAX_FILES GEMINI_API_KEY
+OPENAI_API_KEY SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASS SENTRY_DSN HEALTH_CHECK_TOKEN
+REDIS_URL ENABLE_COMPRESSION ENABLE_CACHE
+""",
+)
+
+
+def references() -> dict[str, str]:
+    """One reference for every secret that a stack cannot do without."""
+    return {
+        variable.name: f"arn:{variable.name}"
+        for variable in VARIABLES
+        if variable.secret and not variable.optional
+    }
+
+
+def test_every_variable_of_the_guide_is_in_the_contract():
+    assert [variable.name for variable in VARIABLES] == GUIDE
+
+
+def test_plain_defaults_are_the_guides():
+    assert {v.name: v.default for v in APP.of_kind(Kind.PLAIN)} == {
+        "NODE_ENV": "production",
+        "DB_POOL_MIN": "2",
+        "DB_POOL_MAX": "20",
+        "DB_IDLE_TIMEOUT": "30000",
+        "JWT_EXPIRES_IN": "24h",
+        "BCRYPT_SALT_ROUNDS": "12",
+        "RATE_LIMIT_WINDOW_MS": "900000",
+        "RATE_LIMIT_MAX_REQUESTS": "1000",
+        "MAX_FILE_SIZE": "100MB",
+        "LOG_LEVEL": "info",
+        "LOG_FILE": "/app/logs/app.log",
+        "LOG_MAX_SIZE": "100MB",
+        "LOG_MAX_FILES": "10",
+        "SMTP_HOST": None,
+        "SMTP_PORT": "587",
+        "SMTP_USER": "noreply@stromhaltig.de",
+        "ENABLE_COMPRESSION": "true",
+    }
+
+
+def test_secrets_are_told_from_plain_values():
+    assert {v.name for v in VARIABLES if v.secret} == {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "JWT_SECRET",
+        "HEALTH_CHECK_TOKEN",
+        "GEMINI_API_KEY",
+        "OPENAI_API_KEY",
+        "SMTP_PASS",
+        "SENTRY_DSN",
+    }
+    assert {v.name for v in APP.of_kind(Kind.GENERATED)} == {
+        "JWT_SECRET",
+        "HEALTH_CHECK_TOKEN",
+    }
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda v: v.name)
+def test_a_variable_explains_itself_and_its_default_obeys_its_rule(variable):
+    assert variable.description.endswith(".")
+    assert variable.default is None or variable.rule.accepts(variable.default)
+
+
+def test_a_secret_has_no_default():
+    assert not [v.name for v in VARIABLES if v.secret and v.default is not None]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("JWT_SECRET", ["x" * 32], ["x" * 31, " " * 40, "x" * 32 + "\n", ""]),
+        ("HEALTH_CHECK_TOKEN", ["x" * 16], ["x" * 15]),
+        ("GEMINI_API_KEY", ["k"], ["", " ", "k\n"]),
+        ("MAX_FILE_SIZE", ["1KB", "100MB", "2GB"], ["100", "0MB", "1.5MB", "100 MB"]),
+        ("JWT_EXPIRES_IN", ["15m", "24h", "7d"], ["3600", "0h", "24 h", "forever"]),
+        ("BCRYPT_SALT_ROUNDS", ["10", "15"], ["9", "16", "012", "1e1", "-12", "٣٣"]),
+        ("DB_POOL_MAX", ["1", "500"], ["0", "501", "many", "", "9" * 5000]),
+        ("DB_IDLE_TIMEOUT", ["1000"], ["999", "30s"]),
+        ("RATE_LIMIT_WINDOW_MS", ["900000"], ["0"]),
+        ("RATE_LIMIT_MAX_REQUESTS", ["1"], ["0"]),
+        ("LOG_LEVEL", ["error", "debug"], ["INFO", "verbose"]),
+        ("LOG_FILE", ["/app/logs/app.log"], ["/var/log/app", "/app/logs/../x"]),
+        ("LOG_MAX_FILES", ["1", "100"], ["0", "101"]),
+        ("NODE_ENV", ["production", "staging"], ["development", "prod"]),
+        ("ENABLE_COMPRESSION", ["true", "false"], ["yes", "True", "1"]),
+        ("SMTP_HOST", ["smtp.example.org"], ["localhost", "a b.de", "https://a.de"]),
+        ("SMTP_PORT", ["587"], ["0", "65536"]),
+        ("SMTP_USER", ["noreply@stromhaltig.de"], ["", "two words"]),
+        ("SENTRY_DSN", ["https://k@o1.ingest.sentry.io/2"], ["https://sentry.io/2"]),
+        ("DATABASE_URL", ["postgresql://u:p@h:5432/d"], ["mysql://u:p@h/d"]),
+        ("REDIS_URL", ["rediss://h:6379"], ["http://h"]),
+        ("UPLOAD_DIR", ["/app/uploads"], ["uploads"]),
+    ],
+)
+def test_a_rule_accepts_and_refuses(name, good, bad):
+    accepts = BY_NAME[name].rule.accepts
+
+    assert all(accepts(value) for value in good)
+    assert not [value for value in bad if accepts(value)]
+
+
+def test_a_rule_as_validator_returns_the_value_or_says_what_it_must_be():
+    rule = BY_NAME["LOG_LEVEL"].rule
+
+    assert rule("warn") == "warn"
+    with pytest.raises(
+        ValueError,
+        match=r'^"wran" is not one of error, warn, info, debug\. Did you mean "warn"\?$',
+    ):
+        rule("wran")
+
+
+def test_the_nearest_choice_is_named_only_when_there_is_one():
+    assert nearest_hint("singel", ("none", "single")) == '. Did you mean "single"?'
+    assert nearest_hint("xyz", ("none", "single")) == ""
+
+
+def test_problems_name_the_variable_the_value_and_the_rule():
+    assert list(APP.problems({"LOG_LEVEL": "loud", "SMTP_PORT": "0"})) == [
+        ("LOG_LEVEL", '"loud" is not one of error, warn, info, debug'),
+        ("SMTP_PORT", '"0" is not a whole number from 1 to 65535'),
+    ]
+
+
+def test_a_pool_minimum_above_the_maximum_is_a_problem():
+    assert list(APP.problems({"DB_POOL_MIN": "21"})) == [
+        ("DB_POOL_MIN", "21 is more than DB_POOL_MAX, 20")
+    ]
+    assert list(APP.problems({"DB_POOL_MIN": "9", "DB_POOL_MAX": "9"})) == []
+
+
+def test_a_broken_pool_size_is_reported_once():
+    assert [n for n, _ in APP.problems({"DB_POOL_MAX": "few"})] == ["DB_POOL_MAX"]
+
+
+@pytest.mark.parametrize("name", ["PORT", "JWT_SECRET", "OPENAI_API_KEY", "NO_SUCH"])
+def test_only_plain_variables_can_be_overridden(name):
+    with pytest.raises(KeyError, match=f"{name} is not a plain variable"):
+        APP.ecs_environment({name: "1"})
+
+
+def test_the_ecs_environment_is_the_guides_without_secrets():
+    environment = {e["name"]: e["value"] for e in APP.ecs_environment({})}
+
+    assert environment["PORT"] == "3001"
+    assert environment["HOST"] == "0.0.0.0"  # noqa: S104
+    assert environment["UPLOAD_DIR"] == "/app/uploads"
+    assert environment["MAX_FILE_SIZE"] == "100MB"
+    assert not {v.name for v in VARIABLES if v.secret} & environment.keys()
+    assert "SMTP_HOST" not in environment
+
+
+def test_overrides_replace_defaults_and_broken_ones_are_refused():
+    environment = APP.ecs_environment({"LOG_LEVEL": "debug", "SMTP_HOST": "m.example"})
+
+    assert {"name": "LOG_LEVEL", "value": "debug"} in environment
+    assert {"name": "SMTP_HOST", "value": "m.example"} in environment
+    with pytest.raises(ValueError, match='LOG_LEVEL: "loud" is not one of'):
+        APP.ecs_environment({"LOG_LEVEL": "loud"})
+
+
+def test_the_app_caches_only_where_there_is_a_cache():
+    assert {"name": "ENABLE_CACHE", "value": "false"} in APP.ecs_environment({})
+    assert {"name": "ENABLE_CACHE", "value": "true"} in APP.ecs_environment(
+        {}, cache=True
+    )
+
+
+@given(st.permutations(["LOG_LEVEL", "SMTP_PORT", "NODE_ENV", "DB_POOL_MAX"]))
+def test_renderings_do_not_depend_on_the_order_of_their_input(order):
+    defaults = {name: BY_NAME[name].default or "" for name in order}
+    shuffled = dict(reversed(references().items()))
+
+    environment = APP.ecs_environment(defaults)
+    secrets = APP.ecs_secrets(shuffled)
+
+    assert environment == APP.ecs_environment({})
+    assert [e["name"] for e in environment] == sorted(e["name"] for e in environment)
+    assert secrets == APP.ecs_secrets(references())
+    assert [e["name"] for e in secrets] == sorted(references())
+
+
+def test_no_name_is_both_an_environment_value_and_a_secret():
+    names = [e["name"] for e in APP.ecs_environment({"SMTP_HOST": "m.example"})]
+    names += [e["name"] for e in APP.ecs_secrets(references())]
+
+    assert sorted([*names, "REDIS_URL"]) == sorted(GUIDE)
+
+
+def test_secrets_are_rendered_as_references():
+    assert {"name": "DATABASE_URL", "valueFrom": DATABASE} in APP.ecs_secrets(
+        references() | {"DATABASE_URL": DATABASE}
+    )
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "JWT_SECRET", "HEALTH_CHECK_TOKEN"])
+def test_the_app_is_not_rendered_without_a_secret_it_needs(name):
+    incomplete = {k: v for k, v in references().items() if k != name}
+
+    with pytest.raises(KeyError, match=f"{name} has no reference"):
+        APP.ecs_secrets(incomplete)
+
+
+def test_operator_secrets_may_be_absent_and_a_cache_may_be_present():
+    needed = {"DATABASE_URL", "JWT_SECRET", "HEALTH_CHECK_TOKEN"}
+    minimal = {k: v for k, v in references().items() if k in needed}
+
+    rendered = APP.ecs_secrets(minimal | {"REDIS_URL": "arn:redis"})
+
+    assert {e["name"] for e in rendered} == needed | {"REDIS_URL"}
+
+
+@pytest.mark.parametrize("name", ["LOG_LEVEL", "PORT", "NO_SUCH"])
+def test_a_reference_to_what_is_no_secret_is_refused(name):
+    with pytest.raises(KeyError, match=f"{name} is not a secret variable"):
+        APP.ecs_secrets(references() | {name: "arn"})
+
+
+def test_a_new_secret_is_one_line():
+    added = Variable("NEW_KEY", Kind.OPERATOR, None, "New.", BY_NAME["SMTP_PASS"].rule)
+    app = replace(APP, variables=(*VARIABLES, added))
+
+    assert {"name": "NEW_KEY", "valueFrom": "arn:new"} in app.ecs_secrets(
+        references() | {"NEW_KEY": "arn:new"}
+    )
+
+
+def test_the_container_matches_the_guide():
+    assert (APP.port, APP.health_path) == (3001, "/api/health")
+    assert (APP.uid, APP.gid) == (1001, 1001)
+    assert APP.host == "0.0.0.0"  # noqa: S104
+    assert APP.migrate_command == ("npm", "run", "migrate")
+    assert APP.writable_dirs == ("/app/uploads", "/app/logs", "/tmp")  # noqa: S108
+
+
+@contextmanager
+def server(status: int) -> Iterator[AppContract]:
+    """A loopback server that answers every request with one status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path == APP.liveness_path
+            self.send_response(status if found else 404)
+            if 300 <= status < 400:
+                self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield on_port(listening.server_port)
+        listening.shutdown()
+
+
+def on_port(port: int) -> AppContract:
+    moved = replace(BY_NAME["PORT"], default=str(port))
+    rest = [v for v in VARIABLES if v.name != "PORT"]
+    return replace(APP, variables=(moved, *rest))
+
+
+def run_health_command(app: AppContract) -> int:
+    prefix, *command = app.ecs_health_command()
+    assert prefix == "CMD"
+    return subprocess.run(command, timeout=10, check=False).returncode
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (204, 1), (302, 1), (500, 1)])
+def test_the_health_command_succeeds_on_200_only(status, code):
+    with server(status) as app:
+        assert run_health_command(app) == code
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_the_health_command_fails_when_nothing_listens():
+    with server(200) as app:
+        gone = app
+
+    assert run_health_command(gone) == 1
+
+
+def test_the_health_command_needs_no_shell_and_asks_for_liveness():
+    command = APP.ecs_health_command()
+
+    assert command[:3] == ["CMD", "node", "-e"]
+    assert "http://127.0.0.1:3001/api/health/live" in command[3]
