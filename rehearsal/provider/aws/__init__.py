@@ -1,0 +1,18 @@
+"""The AWS types and functions that the embedded AWS carries out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rehearsal.provider.aws import ec2
+from rehearsal.provider.row import Row
+from rehearsal.provider.server import Invoke
+
+_SERVICES = (ec2,)
+
+ROWS: Mapping[str, Row] = {
+    row.token: row() for service in _SERVICES for row in service.ROWS
+}
+INVOKES: Mapping[str, Invoke] = {
+    token: invoke for service in _SERVICES for token, invoke in service.INVOKES.items()
+}

@@ -1,0 +1,114 @@
+"""Types without a row: inputs checked, outputs made up, nothing carried out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import string
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rehearsal.provider import schema
+from rehearsal.provider.lifecycle import Lifecycle, Reading
+from rehearsal.provider.wire import Properties
+
+REPLACING: Mapping[str, frozenset[str] | None] = {
+    "random": None,
+}
+"""Inputs whose change makes a new resource, by package or token; None means all."""
+
+
+class Recorded(Lifecycle):
+    """The life of resources that are only written down."""
+
+    def replacing(self, changed: frozenset[str]) -> frozenset[str]:
+        """By the small table above; everything else changes in place."""
+        package = self.token.split(":")[0]
+        listed = REPLACING.get(self.token, REPLACING.get(package, frozenset()))
+        return changed if listed is None else changed & listed
+
+    def create(self, name: str, inputs: Properties) -> tuple[str, Properties]:
+        """Make up an id and the outputs that the SDK declares."""
+        make = GENERATORS.get(self.token)
+        if make is not None:
+            return make(inputs)
+        made = f"{name}-{_digest(self.token, name)[:8]}"
+        declared = schema.resource(self.token).outputs
+        invented = {key: _invent(kind, key, made) for key, kind in declared.items()}
+        return made, {**invented, **inputs}
+
+    def read(self, id: str, state: Properties, inputs: Properties) -> Reading | None:
+        """Nothing is there to look at: what was written down is given back."""
+        return Reading(id, state, inputs)
+
+    def update(
+        self,
+        id: str,
+        state: Properties,
+        old: Properties,
+        new: Properties,
+    ) -> Properties:
+        """The outputs with the new inputs over them."""
+        del id
+        kept = {key: value for key, value in state.items() if key not in old}
+        return {**kept, **new}
+
+    def delete(self, id: str, state: Properties, inputs: Properties) -> None:
+        """Nothing to remove."""
+
+
+def _invent(kind: Any, key: str, id: str) -> Any:
+    """A value of the declared kind that tells where it comes from."""
+    origin = typing.get_origin(kind)
+    if kind is str:
+        return f"{id}-{key}"
+    if kind is bool:
+        return False
+    if kind in (int, float):
+        return 0
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {}
+    return [] if origin is not None else None
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _password(inputs: Properties) -> tuple[str, Properties]:
+    """A random.RandomPassword: the same alphabet and minimums as the real provider."""
+    classes = {
+        "lower": string.ascii_lowercase,
+        "upper": string.ascii_uppercase,
+        "numeric": string.digits,
+        "special": inputs.get("overrideSpecial") or "!@#$%&*()-_=+[]{}<>:?",
+    }
+    used = {name: chars for name, chars in classes.items() if inputs.get(name, True)}
+    minimum = {name: inputs.get(f"min{name.capitalize()}", 0) for name in used}
+    picked = [
+        secrets.choice(used[name]) for name, n in minimum.items() for _ in range(n)
+    ]
+    alphabet = "".join(used.values())
+    picked += [secrets.choice(alphabet) for _ in range(inputs["length"] - len(picked))]
+    secrets.SystemRandom().shuffle(picked)
+    defaults: Properties = dict.fromkeys(classes, True)
+    return "none", {**defaults, **inputs, "result": "".join(picked), "bcryptHash": ""}
+
+
+def _random_id(inputs: Properties) -> tuple[str, Properties]:
+    value = secrets.token_bytes(inputs["byteLength"])
+    number = int.from_bytes(value, "big")
+    prefix = inputs.get("prefix", "")
+    text = base64.urlsafe_b64encode(value).decode().rstrip("=")
+    outputs = {"hex": f"{prefix}{value.hex()}", "dec": f"{prefix}{number}"}
+    outputs |= {"b64Url": f"{prefix}{text}", "b64Std": f"{prefix}{text}"}
+    return text, {**inputs, **outputs}
+
+
+GENERATORS: Mapping[str, Callable[[Properties], tuple[str, Properties]]] = {
+    "random:index/randomPassword:RandomPassword": _password,
+    "random:index/randomId:RandomId": _random_id,
+}
+"""Types whose whole point is their output, made here as the real provider makes it."""
