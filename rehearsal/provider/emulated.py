@@ -87,7 +87,7 @@ class Emulated(Lifecycle):
         known = inputs or {k: v for k, v in live.items() if k in self.row.carried()}
         found = {
             key: value
-            if key == GENERATED
+            if key in (GENERATED, "tags")  # drift of tags shows in tagsAll
             or key in self.row.unverified
             or equivalent(value, live.get(key))
             else project(value, live.get(key))

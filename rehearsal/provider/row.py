@@ -8,6 +8,7 @@ refused, so that nothing a program asks for is dropped in silence.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
@@ -39,17 +40,20 @@ class Aws:
             region_name=region,
         )
         self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
 
     def client(self, service: str) -> Any:
         """The boto3 client of a service, made once."""
-        if service not in self._clients:
-            config = botocore.config.Config(
-                retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
-            )
-            self._clients[service] = self._session.client(
-                service, endpoint_url=self.endpoint, config=config
-            )
-        return self._clients[service]
+        with self._making:  # a session makes one client at a time
+            if service not in self._clients:
+                self._clients[service] = self._new_client(service)
+            return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
+        config = botocore.config.Config(
+            retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
+        )
+        return self._session.client(service, endpoint_url=self.endpoint, config=config)
 
     @cached_property
     def account_id(self) -> str:
