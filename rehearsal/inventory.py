@@ -1,0 +1,189 @@
+"""What exists in the embedded AWS, for saying what a destroyed stack left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rehearsal.provider.row import Aws
+
+
+@dataclass(frozen=True, order=True)
+class Thing:
+    """Something in the account.
+
+    kind: as AWS calls it; name: id or name; ending: how it is on its way out, if it is.
+    """
+
+    kind: str
+    name: str
+    ending: str = ""
+
+    def __str__(self) -> str:
+        """As the report shows it."""
+        return f"{self.kind} {self.name}" + (f" ({self.ending})" if self.ending else "")
+
+
+def take(aws: Aws) -> set[Thing]:
+    """Everything that a stack of ours can make, AWS's own things included."""
+    return {thing for look in _LOOKS for thing in look(aws)}
+
+
+def _listed(
+    kind: str, service: str, call: str, answer: str, name: str, **arguments: Any
+) -> Callable[[Aws], Iterable[Thing]]:
+    """A look that is one list call."""
+
+    def look(aws: Aws) -> Iterable[Thing]:
+        found = getattr(aws.client(service), call)(**arguments)[answer]
+        return [Thing(kind, str(item[name])) for item in found]
+
+    return look
+
+
+def _instances(aws: Aws) -> Iterable[Thing]:
+    running = [{"Name": "instance-state-name", "Values": ["running", "stopped"]}]
+    found = aws.client("ec2").describe_instances(Filters=running)
+    for reservation in found["Reservations"]:
+        for instance in reservation["Instances"]:
+            yield Thing("instance", instance["InstanceId"])
+
+
+def _nat_gateways(aws: Aws) -> Iterable[Thing]:
+    for gateway in aws.client("ec2").describe_nat_gateways()["NatGateways"]:
+        if gateway["State"] != "deleted":
+            yield Thing("NAT gateway", gateway["NatGatewayId"])
+
+
+def _keys(aws: Aws) -> Iterable[Thing]:
+    kms = aws.client("kms")
+    for key in kms.list_keys()["Keys"]:
+        found = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+        pending = found["KeyState"] == "PendingDeletion"
+        yield Thing("KMS key", key["KeyId"], "deletion scheduled" if pending else "")
+
+
+def _secrets(aws: Aws) -> Iterable[Thing]:
+    found = aws.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)
+    for secret in found["SecretList"]:
+        scheduled = "DeletedDate" in secret
+        yield Thing("secret", secret["Name"], "can be restored" if scheduled else "")
+
+
+def _task_definitions(aws: Aws) -> Iterable[Thing]:
+    for arn in aws.client("ecs").list_task_definitions(status="ACTIVE")[
+        "taskDefinitionArns"
+    ]:
+        yield Thing("task definition", arn.rsplit("/", 1)[-1])
+
+
+def _clusters(aws: Aws) -> Iterable[Thing]:
+    ecs = aws.client("ecs")
+    arns = ecs.list_clusters()["clusterArns"]
+    for cluster in ecs.describe_clusters(clusters=arns)["clusters"] if arns else []:
+        if cluster["status"] == "ACTIVE":
+            yield Thing("ECS cluster", cluster["clusterName"])
+
+
+def _records(aws: Aws) -> Iterable[Thing]:
+    route53 = aws.client("route53")
+    for zone in route53.list_hosted_zones()["HostedZones"]:
+        records = route53.list_resource_record_sets(HostedZoneId=zone["Id"])
+        for record in records["ResourceRecordSets"]:
+            yield Thing("DNS record", f"{record['Name']} {record['Type']}")
+
+
+_LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
+    _instances,
+    _nat_gateways,
+    _keys,
+    _secrets,
+    _task_definitions,
+    _clusters,
+    _records,
+    _listed("VPC", "ec2", "describe_vpcs", "Vpcs", "VpcId"),
+    _listed("subnet", "ec2", "describe_subnets", "Subnets", "SubnetId"),
+    _listed(
+        "security group",
+        "ec2",
+        "describe_security_groups",
+        "SecurityGroups",
+        "GroupId",
+    ),
+    _listed(
+        "route table", "ec2", "describe_route_tables", "RouteTables", "RouteTableId"
+    ),
+    _listed(
+        "internet gateway",
+        "ec2",
+        "describe_internet_gateways",
+        "InternetGateways",
+        "InternetGatewayId",
+    ),
+    _listed("address", "ec2", "describe_addresses", "Addresses", "PublicIp"),
+    _listed(
+        "VPC endpoint",
+        "ec2",
+        "describe_vpc_endpoints",
+        "VpcEndpoints",
+        "VpcEndpointId",
+    ),
+    _listed("flow log", "ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
+    _listed("role", "iam", "list_roles", "Roles", "RoleName"),
+    _listed(
+        "instance profile",
+        "iam",
+        "list_instance_profiles",
+        "InstanceProfiles",
+        "InstanceProfileName",
+    ),
+    _listed("log group", "logs", "describe_log_groups", "logGroups", "logGroupName"),
+    _listed(
+        "repository", "ecr", "describe_repositories", "repositories", "repositoryName"
+    ),
+    _listed("bucket", "s3", "list_buckets", "Buckets", "Name"),
+    _listed(
+        "database",
+        "rds",
+        "describe_db_instances",
+        "DBInstances",
+        "DBInstanceIdentifier",
+    ),
+    _listed(
+        "database snapshot",
+        "rds",
+        "describe_db_snapshots",
+        "DBSnapshots",
+        "DBSnapshotIdentifier",
+        SnapshotType="manual",
+    ),
+    _listed(
+        "database subnet group",
+        "rds",
+        "describe_db_subnet_groups",
+        "DBSubnetGroups",
+        "DBSubnetGroupName",
+    ),
+    _listed(
+        "load balancer",
+        "elbv2",
+        "describe_load_balancers",
+        "LoadBalancers",
+        "LoadBalancerName",
+    ),
+    _listed(
+        "target group",
+        "elbv2",
+        "describe_target_groups",
+        "TargetGroups",
+        "TargetGroupName",
+    ),
+    _listed(
+        "certificate",
+        "acm",
+        "list_certificates",
+        "CertificateSummaryList",
+        "DomainName",
+    ),
+)
