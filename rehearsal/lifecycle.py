@@ -1,0 +1,282 @@
+"""The life of a stack, step by step with the real engine, each step asserted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import yaml
+
+from rehearsal import aws_stage, inventory
+from rehearsal.cloud import EmbeddedCloud
+from rehearsal.provider.aws import ROWS
+from rehearsal.provider.row import Aws
+from rehearsal.pulumi_cli import Event, Result
+from rehearsal.report import Report, Step
+from rehearsal.workspace import Workspace
+
+REFUSED = "rehearsed failure: the service refuses this update"
+TAIL_LINES = 25
+"""Lines of the engine's output that go with a failure."""
+
+
+class StepFailedError(Exception):
+    """A step did not go as it must."""
+
+
+class Pulumi(Protocol):
+    """Runs the engine in the workspace with the embedded cloud attached."""
+
+    def __call__(self, *arguments: str) -> Result:
+        """Run `pulumi ARGUMENTS`."""
+
+
+class Lifecycle:
+    """Runs up, empty preview, change, drift, failing update, destroy.
+
+    pulumi: runs the engine; workspace: the stack's throw-away project.
+    cloud, aws: the embedded cloud. report: filled in as the steps pass.
+    on_step: told of every finished step.
+    """
+
+    def __init__(
+        self,
+        pulumi: Pulumi,
+        workspace: Workspace,
+        cloud: EmbeddedCloud,
+        aws: Aws,
+        report: Report,
+        on_step: Callable[[Step], None],
+    ) -> None:
+        self._pulumi = pulumi
+        self._workspace = workspace
+        self._cloud = cloud
+        self._aws = aws
+        self._report = report
+        self._on_step = on_step
+        self._said: list[str] = []
+        self._before: set[inventory.Thing] = set()
+
+    def run(self, keep: bool) -> None:
+        """All steps; with keep, the stack stays up after the failing update is mended.
+
+        Raises StepFailedError at the first step that does not go as it must.
+        """
+        self.supply()
+        self.preview()
+        self.up()
+        self.unchanged()
+        self.change()
+        self.drift()
+        self.failing_update()
+        if not keep:
+            self.destroy()
+
+    def supply(self) -> None:
+        """Let stand-ins take the place of what the stack file lacks."""
+        supplies = aws_stage.supply(self._workspace.stack_config(), self._aws)
+        self._workspace.inject(supplies.config, supplies.secrets)
+        self._report.injected = supplies.said
+        self._before = inventory.take(self._aws)
+
+    def preview(self) -> None:
+        """A first preview says what will be made, without making it."""
+        with self._step("preview") as step:
+            result = self._succeed("preview")
+            step.changes = _changes(result)
+            if inventory.take(self._aws) != self._before:
+                raise StepFailedError("the preview changed the cloud")
+            step.facts.append("nothing was touched")
+
+    def up(self) -> None:
+        """Everything is made; no secret is in the state or in what was printed."""
+        with self._step("up") as step:
+            result = self._succeed("up", "--yes", "--skip-preview")
+            step.changes = _changes(result)
+            self._count(result.events)
+            self._read_outputs()
+            count = step.changes.get("create", 0)
+            step.facts.append(f"{count} resources, {len(self._report.outputs)} outputs")
+            self._check_secrets(step)
+
+    def unchanged(self) -> None:
+        """An unchanged program wants nothing."""
+        with self._step("preview again") as step:
+            step.changes = self._expect_no_changes()
+            step.facts.append("empty: the program is stable")
+
+    def change(self) -> None:
+        """A new image and one variable roll out; what holds data stays."""
+        with self._step("change") as step:
+            image = aws_stage.image_ref("second release")
+            app = self._workspace.stack_config().get("stromhaltig:app") or {}
+            self._workspace.inject(
+                {"image": {"ref": image}, "app": {**app, "LOG_LEVEL": "debug"}}, {}
+            )
+            result = self._succeed("up", "--yes", "--skip-preview")
+            step.changes = _changes(result)
+            self._keep_data(result.events)
+            if aws_stage.deployed_image(self._aws, self._report.outputs) != image:
+                raise StepFailedError(f"the service does not run {image}")
+            step.facts.append("new image and LOG_LEVEL rolled out by one new revision")
+            step.facts.append("nothing that holds data was replaced")
+            self._expect_no_changes()
+
+    def drift(self) -> None:
+        """What is changed behind the program's back is found and put right."""
+        with self._step("drift") as step:
+            drifts = aws_stage.drifts(self._aws, self._report.outputs)
+            for drift in drifts:
+                drift.spoil()
+            refreshed = self._succeed("refresh", "--yes", "--skip-preview")
+            found = {event.type for event in refreshed.events if event.op == "update"}
+            unseen = [drift.says for drift in drifts if drift.resource not in found]
+            if unseen:
+                raise StepFailedError(f"refresh did not find: {'; '.join(unseen)}")
+            repaired = self._succeed("up", "--yes", "--skip-preview")
+            step.changes = _changes(repaired)
+            self._keep_data(repaired.events)
+            left = [drift.says for drift in drifts if not drift.mended()]
+            if left:
+                raise StepFailedError(f"up did not repair: {'; '.join(left)}")
+            step.facts += [f"found and repaired: {drift.says}" for drift in drifts]
+            self._expect_no_changes()
+
+    def failing_update(self) -> None:
+        """An update that AWS refuses half-way leaves a state to go on from."""
+        with self._step("failing update") as step:
+            image = aws_stage.image_ref("third release")
+            self._workspace.inject({"image": {"ref": image}}, {})
+            self._cloud.fail("UpdateService", REFUSED)
+            try:
+                failed = self._run("up", "--yes", "--skip-preview")
+            finally:
+                self._cloud.heal()
+            if failed.returncode == 0:
+                raise StepFailedError("the engine reported success")
+            if REFUSED not in failed.stdout + failed.stderr:
+                raise StepFailedError("the engine did not say why the update failed")
+            step.facts.append(f"exit code {failed.returncode}, the reason was printed")
+            recovered = self._succeed("up", "--yes", "--skip-preview")
+            step.changes = _changes(recovered)
+            if aws_stage.deployed_image(self._aws, self._report.outputs) != image:
+                raise StepFailedError(f"the next update did not roll out {image}")
+            self._expect_no_changes()
+            step.facts.append("the next update finished the work")
+
+    def destroy(self) -> None:
+        """Protected as it should be; gone when meant to be, but for what is kept."""
+        with self._step("destroy") as step:
+            refused = self._run("destroy", "--yes", "--skip-preview")
+            if refused.returncode == 0:
+                raise StepFailedError("protected resources were destroyed")
+            step.facts.append("refused while what holds data is protected")
+            self._workspace.inject({"decommission": True}, {})
+            self._succeed("up", "--yes", "--skip-preview")
+            result = self._succeed("destroy", "--yes", "--skip-preview")
+            step.changes = _changes(result)
+            left = inventory.take(self._aws) - self._before
+            forgotten = sorted(str(thing) for thing in left if not _is_kept(thing))
+            if forgotten:
+                raise StepFailedError(f"left behind: {', '.join(forgotten)}")
+            self._report.kept = sorted(str(thing) for thing in left)
+            step.facts.append("after `decommission: true` gone but for what is kept")
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[Step]:
+        step = Step(name)
+        began = time.monotonic()
+        try:
+            yield step
+        except StepFailedError as failure:
+            step.error = str(failure)
+            raise
+        finally:
+            step.seconds = round(time.monotonic() - began, 1)
+            self._report.steps.append(step)
+            self._on_step(step)
+
+    def _run(self, *arguments: str) -> Result:
+        result = self._pulumi(*arguments)
+        self._said += [result.stdout, result.stderr]
+        return result
+
+    def _succeed(self, *arguments: str) -> Result:
+        result = self._run(*arguments)
+        if result.returncode != 0:
+            said = (result.stdout + result.stderr).strip().splitlines()[-TAIL_LINES:]
+            command = " ".join(("pulumi", *arguments))
+            raise StepFailedError(
+                f"`{command}` ended with {result.returncode}:\n" + "\n".join(said)
+            )
+        return result
+
+    def _expect_no_changes(self) -> dict[str, int]:
+        result = self._succeed("preview", "--diff")
+        wanted = [f"{e.op} {e.urn}" for e in result.events if e.op not in _IDLE]
+        if wanted:
+            raise StepFailedError(
+                "an unchanged program wants changes: " + "; ".join(wanted)
+            )
+        return _changes(result)
+
+    def _keep_data(self, events: list[Event]) -> None:
+        lost = [
+            event.urn
+            for event in events
+            if event.type in aws_stage.DATA_TYPES and event.op in _LOSSES
+        ]
+        if lost:
+            raise StepFailedError(f"replaced or deleted: {', '.join(lost)}")
+
+    def _read_outputs(self) -> None:
+        result = self._succeed("stack", "output", "--json")
+        self._report.outputs = yaml.safe_load(result.stdout)
+
+    def _check_secrets(self, step: Step) -> None:
+        values = [v for v in aws_stage.secret_values(self._aws) if v]
+        places = {
+            "the state": self._workspace.state_text(),
+            "the engine's output": "\n".join(self._said),
+        }
+        for place, text in places.items():
+            if any(value in text for value in values):
+                raise StepFailedError(f"a secret stands in clear in {place}")
+        step.facts.append(f"{len(values)} secrets, none in clear in state or output")
+
+    def _count(self, events: list[Event]) -> None:
+        made = Counter(
+            event.type
+            for event in events
+            if event.op == "create" and _is_custom(event.type)
+        )
+        self._report.emulated = {t: n for t, n in made.items() if t in ROWS}
+        self._report.recorded = {t: n for t, n in made.items() if t not in ROWS}
+        self._report.unverified = {
+            token: sorted(ROWS[token].unverified)
+            for token in self._report.emulated
+            if ROWS[token].unverified
+        }
+
+
+_IDLE = frozenset({"same", "refresh", "read"})
+_LOSSES = frozenset({"replace", "create-replacement", "delete-replaced", "delete"})
+
+
+def _changes(result: Result) -> dict[str, int]:
+    return {op: count for op, count in result.summary.items() if count}
+
+
+def _is_custom(token: str) -> bool:
+    """Whether a resource is a provider's, not a component or the stack itself."""
+    return not token.startswith(("pulumi:", "stromhaltig:"))
+
+
+def _is_kept(thing: inventory.Thing) -> bool:
+    """A final snapshot, and what AWS deletes only after its waiting period."""
+    return bool(thing.ending) or thing.kind == "database snapshot"
+
+

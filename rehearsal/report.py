@@ -1,0 +1,155 @@
+"""What a rehearsal found, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+UNPROVEN: tuple[str, ...] = (
+    "that containers start, pass their health checks and serve (no task ever runs)",
+    "that a roll-out rolls back by itself (the circuit breaker is only configuration)",
+    "that the database migrates, fails over or restores (no server stands behind it)",
+    "that IAM permissions suffice, or that they refuse (the emulator checks none)",
+    "that the certificate is issued, the domain delegated (validation is on a timer)",
+    "how long AWS takes (the emulator answers at once)",
+)
+"""What a green rehearsal of the AWS stack says nothing about."""
+
+
+@dataclass
+class Step:
+    """One step of the lifecycle.
+
+    name: what is done; seconds: wall time; changes: operation -> number of resources.
+    facts: what was checked and found, a sentence each; error: why it failed.
+    """
+
+    name: str
+    seconds: float = 0.0
+    changes: dict[str, int] = field(default_factory=dict)
+    facts: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+@dataclass
+class Report:
+    """A whole rehearsal.
+
+    injected: config values that the stack file lacks, with what stood in for them.
+    emulated, recorded: resources by type, carried out on the emulator or written down.
+    unverified: inputs that the emulator takes but does not keep, by type.
+    kept: what a destroyed stack leaves on purpose.
+    """
+
+    stack: str
+    engine: str
+    plugins: str
+    injected: dict[str, str] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    emulated: dict[str, int] = field(default_factory=dict)
+    recorded: dict[str, int] = field(default_factory=dict)
+    unverified: dict[str, list[str]] = field(default_factory=dict)
+    outputs: dict[str, object] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=lambda: list(UNPROVEN))
+    cloud_memory_mib: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether every step did."""
+        return bool(self.steps) and all(step.error is None for step in self.steps)
+
+    def as_json(self) -> str:
+        """The report for programs; secret outputs are masked, as the engine does it."""
+        return json.dumps({"passed": self.passed, **asdict(self)}, indent=2)
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report for people."""
+    console.print()
+    console.print(_steps(report))
+    _section(console, "Stood in for what the stack file lacks", _pairs(report.injected))
+    _section(console, "Resources", _resources(report))
+    _section(console, "Left behind on purpose", report.kept)
+    if report.plugins == "embedded":
+        _section(console, "Taken by the emulator, not kept", _unverified(report))
+        _section(console, "What this cannot prove", report.unproven)
+    _section(console, "Outputs", _pairs(report.outputs))
+    verdict = "passed" if report.passed else "FAILED"
+    console.print()
+    console.print(
+        Text(
+            f"Rehearsal of {report.stack} {verdict} in {report.seconds:.0f} s",
+            style="bold green" if report.passed else "bold red",
+        ),
+        Text(f"(engine {report.engine}, plugins: {report.plugins})", style="dim"),
+    )
+
+
+def step_line(step: Step) -> Text:
+    """One line for a finished step."""
+    mark, style = ("✗", "red") if step.error else ("✓", "green")
+    line = Text.assemble((f"{mark} ", style), (f"{step.name:<18}", "bold"))
+    line.append(f"{step.seconds:6.1f} s  ", style="dim")
+    line.append(_changes(step.changes))
+    return line
+
+
+def _steps(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("Step", "Seconds", "Changes", "Found"):
+        table.add_column(title, justify="right" if title == "Seconds" else "left")
+    for step in report.steps:
+        found = "\n".join(
+            step.facts + ([f"FAILED: {step.error}"] if step.error else [])
+        )
+        table.add_row(
+            Text(step.name, style="red" if step.error else "green"),
+            f"{step.seconds:.1f}",
+            _changes(step.changes),
+            Text(found),
+        )
+    return table
+
+
+def _changes(changes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(changes.items()))
+
+
+def _resources(report: Report) -> list[str]:
+    emulated, recorded = sum(report.emulated.values()), sum(report.recorded.values())
+    lines = []
+    if emulated:
+        lines.append(
+            f"{emulated} of {len(report.emulated)} types carried out on the emulator"
+        )
+    if recorded:
+        names = ", ".join(sorted(report.recorded))
+        lines.append(f"{recorded} recorded only, inputs checked: {names}")
+    return lines
+
+
+def _unverified(report: Report) -> list[str]:
+    return [
+        f"{token.rsplit(':', 1)[-1]}: {', '.join(names)}"
+        for token, names in sorted(report.unverified.items())
+    ]
+
+
+def _pairs(values: Mapping[str, object]) -> list[str]:
+    return [f"{key}: {value}" for key, value in values.items()]
+
+
+def _section(console: Console, title: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    console.print()
+    console.print(Text(title, style="bold"))
+    for line in lines:
+        console.print(Text(f"  {line}"))
