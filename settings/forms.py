@@ -1,0 +1,225 @@
+"""Forms that values take, each with the words for what it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_network
+from types import UnionType
+from typing import Annotated, Final, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import AfterValidator, BeforeValidator
+from pydantic.fields import FieldInfo
+
+import cidr
+from contract import Rule, matching
+
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY: Final = 24 * 60
+_WEEK: Final = 7 * _DAY
+_SHORTEST_WINDOW: Final = 30  # minutes; AWS RDS, backup and maintenance windows
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_DAY_TIME = rf"({'|'.join(_DAYS)}):{_TIME}"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Accept some whole numbers and no others."""
+
+    allowed: tuple[int, ...]
+    says: str
+
+    def __call__(self, value: int) -> int:
+        """Return the value; raise ValueError with the nearest one if refused."""
+        if value in self.allowed:
+            return value
+        nearest = min(self.allowed, key=lambda number: abs(number - value))
+        raise ValueError(f"{value} is not {self.says}. The nearest is {nearest}")
+
+
+@dataclass(frozen=True)
+class Readable:
+    """Accept text that a function can read; the function says what is wrong."""
+
+    says: str
+    read: Callable[[str], object]
+
+    def __call__(self, value: str) -> str:
+        """Return the value; raise ValueError if it cannot be read."""
+        self.read(value)
+        return value
+
+
+def numbers(*allowed: int) -> Numbers:
+    """Accept these whole numbers."""
+    return Numbers(allowed, f"one of {', '.join(str(number) for number in allowed)}")
+
+
+def window_minutes(window: str) -> frozenset[int]:
+    """Return the minutes of the week that a daily or weekly window covers.
+
+    Args:
+        window: `HH:MM-HH:MM` or `ddd:HH:MM-ddd:HH:MM`.
+
+    Raises:
+        ValueError: when it is shorter than RDS allows.
+    """
+    begin, end = window.split("-")
+    daily = begin[0].isdigit()
+    first = _minute(begin)
+    length = (_minute(end) - first) % (_DAY if daily else _WEEK)
+    if length < _SHORTEST_WINDOW:
+        raise ValueError(
+            f'"{window}" is shorter than the {_SHORTEST_WINDOW} minutes RDS needs'
+        )
+    return frozenset(
+        (day * _DAY + first + minute) % _WEEK
+        for day in range(7 if daily else 1)
+        for minute in range(length)
+    )
+
+
+def _minute(time: str) -> int:
+    *day, hour, minute = time.split(":")
+    return sum(map(_DAYS.index, day)) * _DAY + int(hour) * 60 + int(minute)
+
+
+def _address_range(value: str) -> object:
+    try:
+        return ip_network(value)
+    except ValueError as problem:
+        raise ValueError(f"{problem}. Write it like 203.0.113.0/24") from None
+
+
+def _text_of_number(value: object) -> object:
+    """Let 15 stand for "15": that is what `pulumi config set --path` writes."""
+    return str(value) if type(value) is int else value
+
+
+def _text_of_scalar(value: object) -> object:
+    """Write a YAML number or boolean the way an environment variable has it."""
+    return str(value).lower() if isinstance(value, bool) else _text_of_number(value)
+
+
+_DAILY = matching("a daily window in UTC like 02:00-03:00", rf"{_TIME}-{_TIME}")
+_WEEKLY = matching(
+    "a weekly window in UTC like sun:03:30-sun:04:30", rf"{_DAY_TIME}-{_DAY_TIME}"
+)
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_REPOSITORY = r"[a-z0-9]+([.:/_-]+[a-z0-9]+)*"
+
+LOG_RETENTION: Final = numbers(
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""Days that CloudWatch can keep logs (AWS: PutRetentionPolicy)."""
+
+DIGEST: Final = matching(
+    "an image by digest, REPOSITORY@sha256: and 64 hexadecimal digits",
+    rf"{_REPOSITORY}@sha256:[0-9a-f]{{64}}",
+)
+TAG: Final = matching(
+    "an image by tag, REPOSITORY:TAG",
+    rf"{_REPOSITORY}:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}",
+)
+
+Retention = Annotated[int, AfterValidator(LOG_RETENTION)]
+NetworkRange = Annotated[
+    str, AfterValidator(Readable("a private IPv4 range, /16 to /23", cidr.parse))
+]
+AddressRange = Annotated[
+    str, AfterValidator(Readable("an address range, IPv4 or IPv6", _address_range))
+]
+DailyWindow = Annotated[
+    str,
+    AfterValidator(_DAILY),
+    AfterValidator(Readable(_DAILY.says, window_minutes)),
+]
+WeeklyWindow = Annotated[
+    str,
+    AfterValidator(_WEEKLY),
+    AfterValidator(Readable(_WEEKLY.says, window_minutes)),
+]
+DomainName = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "a domain like stromhaltig.de, in lower case",
+            rf"(?=.{{4,253}}$)({_LABEL}\.)+[a-z]{_LABEL}",
+        )
+    ),
+]
+ZoneId = Annotated[
+    str,
+    AfterValidator(
+        matching("a hosted zone id like Z0123456789ABC", r"Z[A-Z0-9]{4,31}")
+    ),
+]
+Region = Annotated[
+    str,
+    AfterValidator(
+        matching("an AWS region like eu-central-1", r"[a-z]{2}(-[a-z]+)+-[0-9]")
+    ),
+]
+ImageRef = Annotated[
+    str,
+    AfterValidator(
+        Rule(
+            says="an image like REPOSITORY@sha256:DIGEST",
+            accepts=lambda ref: DIGEST.accepts(ref) or TAG.accepts(ref),
+        )
+    ),
+]
+EngineVersion = Annotated[
+    str,
+    BeforeValidator(_text_of_number),
+    AfterValidator(
+        matching(
+            'a version of PostgreSQL from 15, in quotes, like "15"',
+            r"1[5-8](\.[1-9][0-9]?)?",
+        )
+    ),
+]
+EnvironmentValue = Annotated[str, BeforeValidator(_text_of_scalar)]
+
+
+def accepted(field: FieldInfo) -> str:
+    """Return what a field accepts, in words: "true or false"."""
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "accepts" in extra:
+        return str(extra["accepts"])
+    for validator in field.metadata:
+        if isinstance(validator, AfterValidator) and hasattr(validator.func, "says"):
+            return str(validator.func.says)
+    if inner := item(field):
+        return f"a list, each {accepted(inner)}"
+    if options := choices(field):
+        return f"one of {', '.join(options)}"
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation is int:
+        low = next(m.ge for m in field.metadata if isinstance(m, annotated_types.Ge))
+        high = next(m.le for m in field.metadata if isinstance(m, annotated_types.Le))
+        return f"a whole number from {low} to {high}"
+    return "text"
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """Return the values of a field that takes only certain words."""
+    is_literal = get_origin(field.annotation) is Literal
+    return get_args(field.annotation) if is_literal else ()
+
+
+def item(field: FieldInfo) -> FieldInfo | None:
+    """Return the field that each element of a list is, if the field is a list."""
+    if get_origin(field.annotation) is not tuple:
+        return None
+    return FieldInfo.from_annotation(get_args(field.annotation)[0])
+
+
+def present(field: FieldInfo) -> FieldInfo:
+    """Return the field without the choice of leaving it out."""
+    if get_origin(field.annotation) not in (Union, UnionType):
+        return field
+    return FieldInfo.from_annotation(get_args(field.annotation)[0])

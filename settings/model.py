@@ -1,0 +1,287 @@
+"""Settings that every platform shares, and the checks that come with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+import names
+from contract import APP, Kind, nearest_hint
+from settings import forms
+
+NAMESPACE: Final = f"{names.PROJECT}:"
+"""What every key of ours begins with in a stack file."""
+
+Problem = tuple[str, str]
+"""Where (a path without the namespace) and what, with the remedy."""
+
+
+def full_key(path: str) -> str:
+    """Return a path as the stack file has it: with a namespace."""
+    return path if path.startswith("aws:") else f"{NAMESPACE}{path}"
+
+
+def set_command(stack: str, path: str, value: str = "", *, secret: bool = False) -> str:
+    """Return the command that sets a key of a stack.
+
+    Without a value the CLI asks for it, which keeps a secret out of the shell's
+    history.
+    """
+    flags = "--path --secret" if secret else "--path"
+    words = f"pulumi config set {flags} '{full_key(path)}' {value}".rstrip()
+    return f"{words} --stack {stack}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule about several settings.
+
+    find: yields the problems of settings.
+    needs: paths that must be sound themselves for the rule to make sense.
+    """
+
+    find: Callable[[Any], Iterator[Problem]]
+    needs: tuple[str, ...] = ()
+
+
+class Group(BaseModel):
+    """Settings that belong together: an object in the stack file."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+
+class Domain(Group):
+    """Where the app is reached."""
+
+    name: forms.DomainName = Field(
+        description="Domain of the app, apex or below: stromhaltig.de."
+    )
+    zone_id: forms.ZoneId = Field(
+        description="Route 53 hosted zone that answers for the domain. Certificate "
+        "validation and alias records are written there."
+    )
+    www: bool = Field(
+        True, description="Serve www. of the domain too, with its own record."
+    )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every host name that the app answers to."""
+        return (self.name, f"www.{self.name}") if self.www else (self.name,)
+
+
+class Image(Group):
+    """What runs: an image that exists, or a folder to build one from."""
+
+    ref: forms.ImageRef | None = Field(
+        None,
+        description="Image to deploy, by digest: the same bytes for ever. A tag is "
+        "accepted in staging only, for what moves under it is deployed unseen.",
+    )
+    context: str | None = Field(
+        None,
+        description="Folder with a Dockerfile to build the image from, instead of "
+        "`ref`. Not available on AWS yet.",
+    )
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == {} else value
+
+
+class Settings(BaseModel):
+    """A stack's settings on any platform. Keys carry the namespace."""
+
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        alias_generator=lambda name: f"{NAMESPACE}{name}",
+    )
+
+    stack: str = Field(alias="pulumi:stack", description="Name of the Pulumi stack.")
+    environment: Literal["production", "staging"] = Field(
+        "production",
+        description="What the stack is for. Production refuses what puts data or "
+        "availability at risk, and protects what holds data; staging may do without.",
+    )
+    platform: str = Field(
+        "aws", description="Where the app runs. Its settings are below."
+    )
+    domain: Annotated[Domain | None, BeforeValidator(lambda value: value or None)] = (
+        Field(
+            None,
+            description="Where the app is reached. Without a domain there is no "
+            "certificate and so no HTTPS: accepted in staging only.",
+        )
+    )
+    image: Image = Field(Image(), description="What runs.")
+    app: dict[str, forms.EnvironmentValue] = Field(
+        {},
+        description="Values of the app's variables that are not secret; each has a "
+        "default, see the table of variables.",
+    )
+    secrets: dict[str, SecretStr] = Field(
+        {},
+        description="Secrets that only you know, encrypted in the stack file: "
+        "`pulumi config set --path --secret 'stromhaltig:secrets.NAME'`. Production "
+        "needs all of them.",
+    )
+    decommission: bool = Field(
+        False,
+        description="Set to true and deploy before `pulumi destroy`: lifts the "
+        "protection of what holds data. The database still leaves a final snapshot.",
+    )
+
+    @property
+    def name(self) -> str:
+        """What the stack's resources are named after: `stromhaltig-<stack>`."""
+        return names.base(self.stack)
+
+    @property
+    def production(self) -> bool:
+        """Whether the stack is held to production's rules."""
+        return self.environment == "production"
+
+    @property
+    def protect(self) -> bool:
+        """Whether Pulumi refuses to delete what holds data."""
+        return self.production and not self.decommission
+
+    def released(self) -> Self:
+        """Return these settings with deletion protection lifted, to decommission."""
+        return self
+
+    def command(self, path: str, value: str = "", *, secret: bool = False) -> str:
+        """Return the command that sets a key of this stack."""
+        return set_command(self.stack, path, value, secret=secret)
+
+
+def _image_is_given_once(settings: Settings) -> Iterator[Problem]:
+    image = settings.image
+    if image.ref and image.context:
+        yield "image", "has both ref and context. Keep one of them"
+    if not image.ref and not image.context:
+        yield (
+            "image.ref",
+            "is missing. Set it: "
+            f"{settings.command('image.ref', 'REPOSITORY@sha256:DIGEST')}",
+        )
+
+
+def _context_can_be_built(settings: Settings) -> Iterator[Problem]:
+    context = settings.image.context
+    if context and not Path(context, "Dockerfile").is_file():
+        yield (
+            "image.context",
+            f'"{context}" is not a folder with a Dockerfile. Give its path from the '
+            "folder of Pulumi.yaml",
+        )
+
+
+def _production_pins_the_image(settings: Settings) -> Iterator[Problem]:
+    ref = settings.image.ref
+    if settings.production and ref and not forms.DIGEST.accepts(ref):
+        yield (
+            "image.ref",
+            f'"{ref}" is a tag, and what it means can change; production takes '
+            "REPOSITORY@sha256:DIGEST. Look it up: docker buildx imagetools inspect "
+            f"{ref}",
+        )
+
+
+def _production_has_a_domain(settings: Settings) -> Iterator[Problem]:
+    if settings.production and settings.domain is None:
+        yield (
+            "domain",
+            "is missing, and production is served over HTTPS only. Set it: "
+            f"{settings.command('domain.name', 'NAME')} && "
+            f"{settings.command('domain.zone_id', 'ZONE_ID')}",
+        )
+
+
+def _app_values_are_plain_and_valid(settings: Settings) -> Iterator[Problem]:
+    plain = {v.name for v in APP.of_kind(Kind.PLAIN)}
+    for name in sorted(settings.app.keys() - plain):
+        variable = APP.variable(name)
+        if variable is None:
+            hint = nearest_hint(name, tuple(sorted(plain)))
+            yield f"app.{name}", f"no such variable{hint}"
+        elif variable.kind is Kind.PLATFORM:
+            yield f"app.{name}", "is set by the platform. Remove it"
+        else:
+            command = settings.command(f"secrets.{name}", secret=True)
+            yield f"app.{name}", f"is a secret. Remove it here and set it: {command}"
+    values = {name: value for name, value in settings.app.items() if name in plain}
+    for name, problem in APP.problems(values):
+        yield f"app.{name}", problem
+
+
+def _production_has_every_app_value(settings: Settings) -> Iterator[Problem]:
+    missing = [
+        variable.name
+        for variable in APP.of_kind(Kind.PLAIN)
+        if variable.default is None and variable.name not in settings.app
+    ]
+    if settings.production and missing:
+        yield "app", _missing(missing, settings.command("app.NAME", "VALUE"))
+
+
+def _secrets_are_known_and_valid(settings: Settings) -> Iterator[Problem]:
+    own = {v.name: v for v in APP.of_kind(Kind.OPERATOR, Kind.GENERATED)}
+    for name, value in settings.secrets.items():
+        path = f"secrets.{name}"
+        variable = APP.variable(name)
+        if variable is None:
+            hint = nearest_hint(name, tuple(sorted(own)))
+            yield path, f"no such secret{hint}"
+        elif variable.kind is Kind.PLATFORM:
+            yield path, "is set by the platform. Remove it"
+        elif variable.kind is Kind.PLAIN:
+            yield path, f"is not a secret. Set it under {NAMESPACE}app"
+        elif not variable.rule.accepts(value.get_secret_value()):
+            choice = " or leave it out: one is generated"
+            yield (
+                path,
+                f"must be {variable.rule.says}. Set it again: "
+                f"{settings.command(path, secret=True)}"
+                f"{choice if variable.kind is Kind.GENERATED else ''}",
+            )
+
+
+def _production_has_every_secret(settings: Settings) -> Iterator[Problem]:
+    missing = [
+        variable.name
+        for variable in APP.of_kind(Kind.OPERATOR)
+        if not variable.optional and variable.name not in settings.secrets
+    ]
+    if settings.production and missing:
+        yield (
+            "secrets",
+            _missing(missing, settings.command("secrets.NAME", secret=True)),
+        )
+
+
+def _missing(what: list[str], command: str) -> str:
+    verb, pronoun = ("is", "it") if len(what) == 1 else ("are", "each")
+    return f"{', '.join(sorted(what))} {verb} missing. Set {pronoun}: {command}"
+
+
+CHECKS: Final = (
+    Check(_image_is_given_once, ("image",)),
+    Check(_context_can_be_built, ("image.context",)),
+    Check(_production_pins_the_image, ("environment", "image.ref")),
+    Check(_production_has_a_domain, ("environment", "domain")),
+    Check(_app_values_are_plain_and_valid),
+    Check(_production_has_every_app_value, ("environment", "app")),
+    Check(_secrets_are_known_and_valid),
+    Check(_production_has_every_secret, ("environment", "secrets")),
+)
+"""Rules of every platform."""
