@@ -14,7 +14,7 @@ import pulumi_random as random
 from components import iam
 from names import DATABASE_LIMIT, bounded
 
-SslMode = Literal["require", "verify-ca", "verify-full"]
+SslMode = Literal["require", "verify-ca", "verify-full", "no-verify"]
 
 _LOGS = ("postgresql", "upgrade")
 
@@ -28,7 +28,7 @@ class DatabaseArgs:
     kms_key_arn: customer key for storage, snapshots, logs and Performance Insights.
     instance_class: such as `db.t4g.medium`.
     allocated_storage: GiB to begin with (gp3: 20 or more).
-    max_allocated_storage: GiB that storage may grow to by itself.
+    max_allocated_storage: GiB that storage may grow to by itself; 0 for never.
     multi_az: keep a standby in another zone (RDS.5).
     backup_retention_days: days that any second can be restored from (1-35; RDS.11
         asks for 7).
@@ -37,7 +37,7 @@ class DatabaseArgs:
     performance_insights: on, kept for 7 days, which costs nothing.
     monitoring_interval: seconds between operating-system metrics: 1, 5, 10, 15, 30
         or 60; 0 turns them off (RDS.6 asks for them).
-    engine_version: the major version only; AWS patches the minor one.
+    engine_version: the major version, so that AWS patches the minor one.
     username: administrator; not a name that everybody tries first (RDS.25).
     ssl_mode: `sslmode` of the URL; see `Database`.
     slow_query_ms: log statements that take longer, in milliseconds.
@@ -87,7 +87,8 @@ class Database(pulumi.ComponentResource):
     `sslrootcert`. node-pg 8 treats all three as `verify-full` (node-postgres #3473;
     version 9 will do as libpq does) against the authorities Node knows. Amazon's is
     not among them: the image must carry the RDS bundle and name it in
-    `NODE_EXTRA_CA_CERTS`.
+    `NODE_EXTRA_CA_CERTS`. `no-verify` is node-pg's word for what libpq calls
+    `require`; libpq does not know it.
     """
 
     identifier: pulumi.Output[str]
@@ -143,7 +144,7 @@ class Database(pulumi.ComponentResource):
         )
         parameters = aws.rds.ParameterGroup(
             name,
-            family=f"postgres{args.engine_version}",
+            family=f"postgres{args.engine_version.partition('.')[0]}",
             description="TLS forced, slow statements logged, statistics kept",
             parameters=_parameters(args),
             opts=replaceable,
