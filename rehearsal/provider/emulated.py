@@ -48,7 +48,7 @@ class Emulated(Lifecycle):
 
     def diff(self, old: Properties, new: Properties) -> Difference:
         """A replacement goes first where both would claim the same fixed name."""
-        difference = super().diff(old, new)
+        difference = super().diff(self._complete(old), self._complete(new))
         named = self.row.autoname
         fixed = (
             named is not None
@@ -61,17 +61,17 @@ class Emulated(Lifecycle):
             delete_first=bool(difference.replaces) and (fixed or self.row.delete_first),
         )
 
-    def replacing(self, changed: frozenset[str]) -> frozenset[str]:
-        """The row's declared list."""
-        named = {self.row.autoname} - self.row.updates
-        return changed & (self.row.replaces | named)
+    def replacing(self, changed: frozenset[str], new: Properties) -> frozenset[str]:
+        """What the row declares."""
+        return self.row.replacing(changed, new)
 
     def create(self, name: str, inputs: Properties) -> tuple[str, Properties]:
         """Make it; when the second half fails, what exists is reported with its id."""
         del name
-        made = self.row.create(self.aws, inputs)
+        complete = self._complete(inputs)
+        made = self.row.create(self.aws, complete)
         try:
-            self.row.finish(self.aws, made, inputs)
+            self.row.finish(self.aws, made, complete)
         except (ClientError, BotoCoreError) as failure:
             reading = self.read(made, inputs, inputs)
             raise InitFailedError(
@@ -84,7 +84,7 @@ class Emulated(Lifecycle):
         live = self.row.read(self.aws, id, {**inputs, **state})
         if live is None:
             return None
-        known = inputs or {k: v for k, v in live.items() if k in self.row.carried()}
+        known = self._complete(inputs) if inputs else self._imported(live)
         found = {
             key: value
             if key in (GENERATED, "tags")  # drift of tags shows in tagsAll
@@ -94,8 +94,11 @@ class Emulated(Lifecycle):
             for key, value in known.items()
         }
         if self.row.tagged:
-            found = _with_live_tags(found, live)
-        return Reading(id, {**_carried_over(found), **live}, _without_none(found))
+            found["tagsAll"] = live.get("tagsAll") or {}
+        found = {k: v for k, v in found.items() if k in inputs or not self._usual(k, v)}
+        outputs = {**_carried_over(found), **live}
+        made = str(outputs.pop("id", id))
+        return Reading(made, outputs, _without_none(found))
 
     def update(
         self,
@@ -106,7 +109,8 @@ class Emulated(Lifecycle):
     ) -> Properties:
         """Change it in place."""
         changed = set(self.diff(old, new).changed)
-        self.row.update(self.aws, id, {**state, **old}, new, changed)
+        before = {**state, **self._complete(old)}
+        self.row.update(self.aws, id, before, self._complete(new), changed)
         return self._outputs(id, new, state)
 
     def delete(self, id: str, state: Properties, inputs: Properties) -> None:
@@ -119,15 +123,41 @@ class Emulated(Lifecycle):
             raise LookupError(f"{self.token} {id} is gone right after it was made")
         return {**_carried_over(inputs), **live}
 
+    def _complete(self, inputs: Properties) -> Properties:
+        """The inputs with what AWS takes for those that the program leaves out."""
+        return {**self.row.defaults, **inputs}
+
+    def _usual(self, key: str, value: Any) -> bool:
+        """Whether leaving the input out would mean the same."""
+        usual = self.row.defaults.get(key)
+        return equivalent(usual, value) and equivalent(value, usual)
+
+    def _imported(self, live: Properties) -> Properties:
+        """The inputs of a resource that no program has described so far.
+
+        Those that AWS may have chosen by itself are marked as generated: a program
+        that says nothing of them does not ask for a replacement.
+        """
+        found = {k: v for k, v in live.items() if k in self.row.carried()}
+        chosen = self.row.replaces | {self.row.autoname}
+        return {**found, GENERATED: sorted(chosen & set(found))}
+
     def _with_generated(
         self, name: str, old: Properties, inputs: Properties, seed: bytes
     ) -> Properties:
-        filled = dict(inputs)
+        kept = {
+            key: old[key]
+            for key in old.get(GENERATED, [])
+            if key in old and inputs.get(key) is None
+        }
         named = self.row.autoname
-        if named and filled.get(named) is None:
-            kept = old.get(named) if named in old.get(GENERATED, []) else None
-            filled[named] = kept or generated_name(name, self.row.name_limit, seed)
-            filled[GENERATED] = [named]
+        if named and {**inputs, **kept}.get(named) is None:
+            kept[named] = self.row.name_prefix + generated_name(
+                name, self.row.name_limit - len(self.row.name_prefix), seed
+            )
+        filled = {**inputs, **kept}
+        if kept:
+            filled[GENERATED] = sorted(kept)
         if self.row.tagged:
             tags = inputs.get("tags") or {}
             filled["tagsAll"] = {**self.aws.default_tags, **tags}
@@ -136,12 +166,6 @@ class Emulated(Lifecycle):
 
 def _carried_over(inputs: Properties) -> Properties:
     return {key: value for key, value in inputs.items() if key != GENERATED}
-
-
-def _with_live_tags(found: Properties, live: Properties) -> Properties:
-    """Tags put on or taken off behind the program's back are drift."""
-    tags: dict[str, Any] = live.get("tagsAll") or {}
-    return {**found, "tagsAll": tags}
 
 
 def _without_none(properties: Properties) -> Properties:

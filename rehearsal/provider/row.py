@@ -77,9 +77,13 @@ class Row:
     """Inputs whose change makes a new resource."""
     unverified: ClassVar[frozenset[str]] = frozenset()
     """Inputs that the emulator accepts but does not keep: given back as declared."""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """What AWS takes for an input that is left out, where that is not nothing."""
     autoname: ClassVar[str | None] = None
     """The property that gets a generated name when the program sets none."""
     name_limit: ClassVar[int] = 255
+    name_prefix: ClassVar[str] = ""
+    """What AWS wants every name to begin with."""
     delete_first: ClassVar[bool] = False
     """Whether old and new cannot exist side by side, whatever their names."""
     tagged: ClassVar[bool] = False
@@ -91,6 +95,12 @@ class Row:
         tags = frozenset({"tags", "tagsAll"}) if cls.tagged else frozenset()
         name = frozenset({cls.autoname}) if cls.autoname else frozenset()
         return cls.updates | cls.replaces | cls.unverified | tags | name
+
+    def replacing(self, changed: frozenset[str], new: Properties) -> frozenset[str]:
+        """Which of the changed inputs force a new resource."""
+        del new
+        named = {self.autoname} - self.updates
+        return changed & (self.replaces | named)
 
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
         """What the real provider refuses at preview; unknown values pass."""
@@ -107,7 +117,9 @@ class Row:
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
         """The live properties, or None when the resource is gone.
 
-        known: what the state says of the resource, for finding it.
+        known: what the state says of the resource, for finding it; nothing when it is
+        imported. Then `id` among the properties says which id it has, where that is
+        not the one that `pulumi import` takes.
         """
         raise NotImplementedError
 
