@@ -69,10 +69,10 @@ def one_of(*choices: str) -> Rule:
     return Rule(says=says, accepts=choices.__contains__, choices=choices)
 
 
-def integer(low: int, high: int, unit: str = "") -> Rule:
+def integer(low: int, high: int) -> Rule:
     """Accept whole numbers of a range, written in decimal."""
     return Rule(
-        says=f"a whole number from {low} to {high}" + (f" ({unit})" if unit else ""),
+        says=f"a whole number from {low} to {high}",
         accepts=lambda value: (
             re.fullmatch(r"0|[1-9][0-9]{0,14}", value) is not None
             and low <= int(value) <= high
@@ -103,7 +103,7 @@ def nearest_hint(word: str, choices: tuple[str, ...]) -> str:
 _NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
 _BOOLEAN = one_of("true", "false")
 _SIZE = matching("a size like 100MB (KB, MB or GB)", r"[1-9][0-9]*(KB|MB|GB)")
-_PRESENT = at_least(1)
+_PRESENT = matching("text without spaces around it", r"\S(.*\S)?")
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ VARIABLES: tuple[Variable, ...] = (
         Kind.PLAIN,
         "30000",
         "Milliseconds after which an idle database connection is closed.",
-        integer(1000, 3_600_000, "milliseconds"),
+        integer(1000, 3_600_000),
     ),
     Variable(
         "JWT_SECRET",
@@ -213,7 +213,7 @@ VARIABLES: tuple[Variable, ...] = (
         Kind.PLAIN,
         "900000",
         "Milliseconds over which requests are counted: 15 minutes.",
-        integer(1000, 86_400_000, "milliseconds"),
+        integer(1000, 86_400_000),
     ),
     Variable(
         "RATE_LIMIT_MAX_REQUESTS",

@@ -229,7 +229,8 @@ class Service(Group):
         512,
         ge=512,
         le=122880,
-        description="MiB of a task. Fargate offers certain sizes for each CPU.",
+        description="MiB of a task. Fargate offers 512, 1024 and 2048 with 256 CPU "
+        "units, 1024 to 4096 with 512, 2048 to 8192 with 1024, and so on.",
     )
     architecture: Literal["arm64", "x86_64"] = Field(
         "arm64",
