@@ -20,7 +20,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -49,12 +49,14 @@ class Recorded:
     inputs: by their wire (camelCase) names; secrets unwrapped, `UNKNOWN` in place
         of what a preview cannot know. `resource["key"]` is short for it.
     secrets: dotted paths of the secret inputs, such as `containers.0.value`.
+    id: empty in a preview, and of a component.
     outputs: what the provider answered; of a component, what it registered.
     parent, dependencies: URNs.
     aliases: former names, parents or whole URNs, without the SDK's own for types.
     """
 
     urn: str
+    id: str
     type: str
     name: str
     custom: bool
@@ -69,7 +71,7 @@ class Recorded:
     retain_on_delete: bool
     aliases: tuple[str, ...]
     additional_secret_outputs: tuple[str, ...]
-    outputs: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Any]
 
     def __getitem__(self, key: str) -> Any:
         return self.inputs[key]
@@ -231,8 +233,13 @@ class _Recorder(mocks.MockMonitor):
             return resource_pb2.RegisterResourceResponse(urn=urn)
         secrets: set[str] = set()
         inputs = _decode(json_format.MessageToDict(request.object), "", secrets)
+        created = request.custom and not self._preview
+        id_, computed = (
+            fakes.created(request.type, request.name, inputs) if created else ("", {})
+        )
         resource = Recorded(
             urn=urn,
+            id=id_,
             type=request.type,
             name=request.name,
             custom=request.custom,
@@ -247,23 +254,20 @@ class _Recorder(mocks.MockMonitor):
             retain_on_delete=request.retainOnDelete,
             aliases=tuple(filter(None, map(_former, request.aliases))),
             additional_secret_outputs=tuple(request.additionalSecretOutputs),
+            outputs=dict(computed),
         )
         self._check(resource)
         self._graph._recorded[urn] = resource
         answer = struct_pb2.Struct()
         answer.CopyFrom(request.object)
-        id_ = ""
-        if resource.custom and not self._preview:
-            id_, computed = fakes.created(resource.type, resource.name, inputs)
-            resource.outputs.update(computed)
-            answer.update(
-                {
-                    key: rpc.wrap_rpc_secret(value)
-                    if key in resource.additional_secret_outputs
-                    else value
-                    for key, value in computed.items()
-                }
-            )
+        answer.update(
+            {
+                key: rpc.wrap_rpc_secret(value)
+                if key in resource.additional_secret_outputs
+                else value
+                for key, value in computed.items()
+            }
+        )
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id_, object=answer)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
