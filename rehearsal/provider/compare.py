@@ -41,19 +41,31 @@ def project(known: Any, live: Any) -> Any:
     return live
 
 
+def not_kept(known: Any, live: Any, at: str) -> str | None:
+    """Where the cloud has something else than was asked for; None when nowhere."""
+    if equivalent(known, live):
+        return None
+    if isinstance(known, Mapping) and isinstance(live, Mapping):
+        found = (not_kept(v, live.get(k), f"{at}.{k}") for k, v in known.items())
+        return next(filter(None, found), at)
+    return at
+
+
 def _same_size(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:
     """A key that a nested object lost is a change too: equivalence is one-sided."""
     return equivalent(new.get(key), old.get(key))
 
 
 def _same_items(known: list[Any], live: list[Any]) -> bool:
-    rest = list(live)
-    for item in known:
-        match = next((other for other in rest if equivalent(item, other)), None)
-        if match is None and item is not None:
-            return False
-        rest.remove(match)
-    return True
+    """Whether each item has a partner of its own; the lists are equally long."""
+    if not known:
+        return True
+    item, *others = known
+    return any(
+        equivalent(item, partner) and _same_items(others, live[:i] + live[i + 1 :])
+        for i, partner in enumerate(live)
+        if partner not in live[:i]  # its twin has been tried
+    )
 
 
 def _same_document(known: str, live: str) -> bool:

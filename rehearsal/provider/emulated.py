@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rehearsal.provider.compare import equivalent, project
+from rehearsal.provider.compare import equivalent, not_kept, project
 from rehearsal.provider.lifecycle import (
     GENERATED,
     Difference,
@@ -61,9 +61,11 @@ class Emulated(Lifecycle):
             delete_first=bool(difference.replaces) and (fixed or self.row.delete_first),
         )
 
-    def replacing(self, changed: frozenset[str], new: Properties) -> frozenset[str]:
+    def replacing(
+        self, changed: frozenset[str], old: Properties, new: Properties
+    ) -> frozenset[str]:
         """What the row declares."""
-        return self.row.replacing(changed, new)
+        return self.row.replacing(changed, old, new)
 
     def create(self, name: str, inputs: Properties) -> tuple[str, Properties]:
         """Make it; when the second half fails, what exists is reported with its id."""
@@ -72,12 +74,12 @@ class Emulated(Lifecycle):
         made = self.row.create(self.aws, complete)
         try:
             self.row.finish(self.aws, made, complete)
-        except (ClientError, BotoCoreError) as failure:
+            return made, self._outputs(made, inputs, {})
+        except (ClientError, BotoCoreError, LookupError) as failure:
             reading = self.read(made, inputs, inputs)
             raise InitFailedError(
                 reading or Reading(made, inputs, inputs), str(failure)
             ) from failure
-        return made, self._outputs(made, inputs, {})
 
     def read(self, id: str, state: Properties, inputs: Properties) -> Reading | None:
         """The live resource; inputs stay as written where the cloud means the same."""
@@ -118,9 +120,16 @@ class Emulated(Lifecycle):
         self.row.delete(self.aws, id, {**state, **inputs})
 
     def _outputs(self, id: str, inputs: Properties, state: Properties) -> Properties:
+        """What it is now; nothing that a program asked for is lost in silence."""
         live = self.row.read(self.aws, id, {**state, **inputs})
         if live is None:
             raise LookupError(f"{self.token} {id} is gone right after it was made")
+        for key in inputs.keys() & self.row.carried() - self.row.unverified - {"tags"}:
+            if where := not_kept(inputs[key], live.get(key), key):
+                raise LookupError(
+                    f"{where}: the embedded AWS did not keep what was asked for; mend "
+                    f"or extend the row of {self.token} in rehearsal/provider/aws"
+                )
         return {**_carried_over(inputs), **live}
 
     def _complete(self, inputs: Properties) -> Properties:

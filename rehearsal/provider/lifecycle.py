@@ -60,10 +60,12 @@ class Lifecycle(ABC):
     def diff(self, old: Properties, new: Properties) -> Difference:
         """Compare two sets of inputs."""
         changed = frozenset(changed_keys(old, new) - {GENERATED})
-        return Difference(changed, changed & self.replacing(changed, new))
+        return Difference(changed, changed & self.replacing(changed, old, new))
 
     @abstractmethod
-    def replacing(self, changed: frozenset[str], new: Properties) -> frozenset[str]:
+    def replacing(
+        self, changed: frozenset[str], old: Properties, new: Properties
+    ) -> frozenset[str]:
         """Which of the changed inputs force a new resource."""
 
     def preview(self, inputs: Properties) -> Properties:

@@ -23,9 +23,11 @@ REPLACING: Mapping[str, frozenset[str] | None] = {
 class Recorded(Lifecycle):
     """The life of resources that are only written down."""
 
-    def replacing(self, changed: frozenset[str], new: Properties) -> frozenset[str]:
+    def replacing(
+        self, changed: frozenset[str], old: Properties, new: Properties
+    ) -> frozenset[str]:
         """By the small table above; everything else changes in place."""
-        del new
+        del old, new
         package = self.token.split(":")[0]
         listed = REPLACING.get(self.token, REPLACING.get(package, frozenset()))
         return changed if listed is None else changed & listed

@@ -96,9 +96,11 @@ class Row:
         name = frozenset({cls.autoname}) if cls.autoname else frozenset()
         return cls.updates | cls.replaces | cls.unverified | tags | name
 
-    def replacing(self, changed: frozenset[str], new: Properties) -> frozenset[str]:
+    def replacing(
+        self, changed: frozenset[str], old: Properties, new: Properties
+    ) -> frozenset[str]:
         """Which of the changed inputs force a new resource."""
-        del new
+        del old, new
         named = {self.autoname} - self.updates
         return changed & (self.replaces | named)
 
