@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import signal
-import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
+from rehearsal import aws_stage
 from rehearsal import engine as engines
-from rehearsal.aws_stage import region_of
 from rehearsal.cloud import CloudError, EmbeddedCloud
-from rehearsal.engine import EngineError
+from rehearsal.engine import Engine, EngineError
 from rehearsal.lifecycle import Lifecycle, StepFailedError
 from rehearsal.progress import ConsoleProgress
 from rehearsal.provider.row import Aws
-from rehearsal.pulumi_cli import run_pulumi
-from rehearsal.report import Report, show, step_line
+from rehearsal.pulumi_cli import PulumiError, Result, create_stack, run_pulumi
+from rehearsal.report import Report, Step, show, step_line
 from rehearsal.workspace import Workspace, WorkspaceError, stop
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +35,15 @@ REFUSED = 2
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+OFFICIAL_PLUGIN_CONFIG = {
+    "aws:skipCredentialsValidation": True,
+    "aws:skipMetadataApiCheck": True,
+    "aws:s3UsePathStyle": True,
+    # Calls that the emulator lacks would be tried 25 times otherwise.
+    "aws:maxRetries": 1,
+}
+"""What Pulumi's own AWS plugin needs to be content with an emulator."""
 
 app = typer.Typer(
     add_completion=False,
@@ -84,7 +93,7 @@ def run(
     console = Console(stderr=True) if as_json else Console()
     try:
         report = _rehearse(stack, keep, plugins, engine, port, console)
-    except (EngineError, WorkspaceError, CloudError) as refusal:
+    except (EngineError, WorkspaceError, CloudError, PulumiError) as refusal:
         Console(stderr=True).print(str(refusal), style="red", markup=False)
         raise typer.Exit(REFUSED) from None
     except KeyboardInterrupt:
@@ -118,25 +127,70 @@ def _rehearse(
     with Workspace(ROOT, stack, say=progress.say) as workspace:
         engine = engines.ensure(source.value, progress=progress)
         report = Report(stack, f"{engine.version} ({engine.origin})", plugins.value)
-        region = region_of(workspace.stack_config())
-        log = workspace.project_dir / "cloud.log"
-        with EmbeddedCloud(port, log) as cloud:
+        region = aws_stage.region_of(workspace.stack_config())
+        with EmbeddedCloud(port, workspace.project_dir / "cloud.log") as cloud:
             workspace.record_process(cloud.pid)
-            environment = workspace.environment() | _attached(cloud, plugins, region)
+            attachment = _attachment(cloud, plugins, region)
+            if plugins is Plugins.official:
+                workspace.inject(OFFICIAL_PLUGIN_CONFIG)
 
             def pulumi(*arguments: str) -> Result:
-                return run_pulumi(engine, workspace, arguments, env=environment)
+                return run_pulumi(engine, workspace, arguments, env=attachment)
 
-            if plugins is Plugins.official:
-                workspace.inject_namespace("aws", OFFICIAL_PLUGIN_CONFIG)
+            def tell(step: Step) -> None:
+                console.print(step_line(step))
+
+            create_stack(engine, workspace)
             aws = Aws(cloud.addresses.aws, region, {})
-            say_step = lambda step: console.print(step_line(step))  # noqa: E731
-            story = Lifecycle(pulumi, workspace, cloud, aws, report, say_step)
+            life = Lifecycle(pulumi, workspace, cloud, aws, report, tell)
             with contextlib.suppress(StepFailedError):  # it stands in the report
-                story.run(keep)
+                life.run(keep)
             report.cloud_memory_mib = cloud.peak_memory_mib()
             report.seconds = round(time.monotonic() - began, 1)
-            if keep and report.passed:
+            if keep:
+                attachment |= cloud.addresses.for_aws_clients(region)
                 workspace.keep(cloud.keep())
-                _explain_kept(console, workspace, environment)
+                _explain(workspace, engine, attachment, console)
     return report
+
+
+def _attachment(cloud: EmbeddedCloud, plugins: Plugins, region: str) -> dict[str, str]:
+    """Variables that lead the engine to our provider, or its own plugins to moto."""
+    if plugins is Plugins.embedded:
+        return cloud.addresses.for_engine()
+    return {
+        "PULUMI_HOME": str(engines.cache_root() / "plugins"),
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false",
+        **cloud.addresses.for_aws_clients(region),
+    }
+
+
+def _explain(
+    workspace: Workspace, engine: Engine, attachment: dict[str, str], console: Console
+) -> None:
+    """Leave a file to source, and say how to go on from a shell."""
+    environment = engine.environment(workspace.environment() | attachment)
+    exported = {k: v for k, v in environment.items() if os.environ.get(k) != v}
+    script = workspace.project_dir / "env.sh"
+    script.write_text(
+        "".join(f"export {k}={shlex.quote(v)}\n" for k, v in sorted(exported.items()))
+    )
+    console.print(
+        f"\nThe stack is up and its cloud goes on running. In a shell:\n"
+        f"  cd {workspace.project_dir} && source env.sh\n"
+        f"  pulumi stack output\n"
+        f"  aws ecs list-clusters          # boto3 finds the same endpoint\n"
+        f"End it with: make rehearse-stop",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Let SIGTERM end the rehearsal as Ctrl-C does, cleaning up on the way out."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    app()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract import VARIABLES, Kind
+from contract import VARIABLES, Kind, Variable
 from rehearsal.provider.row import Aws
 
 STAND_IN_REPOSITORY = "ghcr.io/stromdao/stromhaltig"
@@ -51,6 +51,11 @@ class Drift:
     mended: Callable[[], bool]
 
 
+def region_of(config: Mapping[str, Any]) -> str:
+    """The region that a stack file names."""
+    return str(config.get("aws:region", "eu-central-1"))
+
+
 def image_ref(of: str, repository: str = STAND_IN_REPOSITORY) -> str:
     """A made-up image reference by digest."""
     return f"{repository}@sha256:{hashlib.sha256(of.encode()).hexdigest()}"
@@ -77,9 +82,17 @@ def supply(config: Mapping[str, Any], aws: Aws) -> Supplies:
         supplies.said["image.ref"] = "a made-up digest"
     for variable in VARIABLES:
         if variable.kind is Kind.OPERATOR:
-            supplies.secrets[variable.name] = f"rehearsal-{secrets.token_urlsafe(24)}"
-            supplies.said[f"secrets.{variable.name}"] = "a random value"
+            key = f"secrets.{variable.name}"
+            supplies.secrets[key] = _stand_in(variable)
+            supplies.said[key] = "a random value"
     return supplies
+
+
+def _stand_in(variable: Variable) -> str:
+    """A random value that the app would take."""
+    word = f"rehearsal-{secrets.token_hex(24)}"
+    candidates = (word, f"https://{word}@sentry.invalid/1")
+    return next(value for value in candidates if variable.rule.accepts(value))
 
 
 def secret_values(aws: Aws) -> list[str]:

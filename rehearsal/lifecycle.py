@@ -20,7 +20,7 @@ from rehearsal.workspace import Workspace
 
 REFUSED = "rehearsed failure: the service refuses this update"
 TAIL_LINES = 25
-"""Lines of the engine's output that go with a failure."""
+"""Lines of the engine's output that explain a failure without diagnostics."""
 
 
 class StepFailedError(Exception):
@@ -208,9 +208,10 @@ class Lifecycle:
         result = self._run(*arguments)
         if result.returncode != 0:
             said = (result.stdout + result.stderr).strip().splitlines()[-TAIL_LINES:]
+            reasons = result.errors or said
             command = " ".join(("pulumi", *arguments))
             raise StepFailedError(
-                f"`{command}` ended with {result.returncode}:\n" + "\n".join(said)
+                f"`{command}` ended with {result.returncode}:\n" + "\n".join(reasons)
             )
         return result
 
@@ -278,5 +279,3 @@ def _is_custom(token: str) -> bool:
 def _is_kept(thing: inventory.Thing) -> bool:
     """A final snapshot, and what AWS deletes only after its waiting period."""
     return bool(thing.ending) or thing.kind == "database snapshot"
-
-

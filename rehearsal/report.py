@@ -81,6 +81,11 @@ def show(report: Report, console: Console) -> None:
         _section(console, "Taken by the emulator, not kept", _unverified(report))
         _section(console, "What this cannot prove", report.unproven)
     _section(console, "Outputs", _pairs(report.outputs))
+    for step in report.steps:
+        if step.error:
+            console.print()
+            console.print(Text(f"{step.name} failed", style="bold red"))
+            console.print(Text(step.error), soft_wrap=True)
     verdict = "passed" if report.passed else "FAILED"
     console.print()
     console.print(
@@ -89,6 +94,7 @@ def show(report: Report, console: Console) -> None:
             style="bold green" if report.passed else "bold red",
         ),
         Text(f"(engine {report.engine}, plugins: {report.plugins})", style="dim"),
+        soft_wrap=True,
     )
 
 
@@ -106,9 +112,8 @@ def _steps(report: Report) -> Table:
     for title in ("Step", "Seconds", "Changes", "Found"):
         table.add_column(title, justify="right" if title == "Seconds" else "left")
     for step in report.steps:
-        found = "\n".join(
-            step.facts + ([f"FAILED: {step.error}"] if step.error else [])
-        )
+        failed = ["FAILED, see below"] if step.error else []
+        found = "\n".join(step.facts + failed)
         table.add_row(
             Text(step.name, style="red" if step.error else "green"),
             f"{step.seconds:.1f}",
@@ -152,4 +157,4 @@ def _section(console: Console, title: str, lines: list[str]) -> None:
     console.print()
     console.print(Text(title, style="bold"))
     for line in lines:
-        console.print(Text(f"  {line}"))
+        console.print(Text(f"  {line}"), soft_wrap=True)

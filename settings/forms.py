@@ -152,9 +152,7 @@ DomainName = Annotated[
 ]
 ZoneId = Annotated[
     str,
-    AfterValidator(
-        matching("a hosted zone id like Z0123456789ABC", r"Z[A-Z0-9]{4,31}")
-    ),
+    AfterValidator(matching("a hosted zone id like Z0123456789ABC", r"[A-Z0-9]{5,32}")),
 ]
 Region = Annotated[
     str,
@@ -192,8 +190,8 @@ def accepted(field: FieldInfo) -> str:
     for validator in field.metadata:
         if isinstance(validator, AfterValidator) and hasattr(validator.func, "says"):
             return str(validator.func.says)
-    if inner := item(field):
-        return f"a list, each {accepted(inner)}"
+    if get_origin(field.annotation) is tuple:
+        return f"a list, each {accepted(item(field))}"
     if options := choices(field):
         return f"one of {', '.join(options)}"
     if field.annotation is bool:
@@ -211,11 +209,10 @@ def choices(field: FieldInfo) -> tuple[str, ...]:
     return get_args(field.annotation) if is_literal else ()
 
 
-def item(field: FieldInfo) -> FieldInfo | None:
-    """Return the field that each element of a list is, if the field is a list."""
-    if get_origin(field.annotation) is not tuple:
-        return None
-    return FieldInfo.from_annotation(get_args(field.annotation)[0])
+def item(field: FieldInfo) -> FieldInfo:
+    """Return the field that each element of a list, or value of a mapping, is."""
+    is_list = get_origin(field.annotation) is tuple
+    return FieldInfo.from_annotation(get_args(field.annotation)[0 if is_list else 1])
 
 
 def present(field: FieldInfo) -> FieldInfo:
