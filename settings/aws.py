@@ -206,11 +206,11 @@ class LoadBalancer(Group):
         description="Seconds that a task which is being replaced may take to finish "
         "its requests. AWS's own default, 300, makes a roll-out slow.",
     )
-    allowed_cidrs: Annotated[
-        tuple[forms.AddressRange, ...], Field(strict=False, min_length=1)
-    ] = Field(
-        ("0.0.0.0/0",),
-        description="Who may connect. Narrow it to keep a staging site private.",
+    allowed_cidrs: Annotated[tuple[forms.AddressRange, ...], Field(strict=False)] = (
+        Field(
+            ("0.0.0.0/0",),
+            description="Who may connect. Narrow it to keep a staging site private.",
+        )
     )
     access_log_days: int = Field(
         90, ge=1, le=3650, description="Days that access logs are kept (ELB.5)."
@@ -355,21 +355,26 @@ def _tasks_start_without_nat(settings: AwsSettings) -> Iterator[Problem]:
 
 
 def _endpoints_are_listed_once(settings: AwsSettings) -> Iterator[Problem]:
-    endpoints = settings.network.interface_endpoints
-    for endpoint in sorted({e for e in endpoints if endpoints.count(e) > 1}):
+    for endpoint in _repeated(settings.network.interface_endpoints):
         yield "network.interface_endpoints", f'"{endpoint}" is listed more than once'
 
 
-def _callers_do_not_overlap(settings: AwsSettings) -> Iterator[Problem]:
-    ranges = settings.load_balancer.allowed_cidrs
+def _callers_are_given_and_apart(settings: AwsSettings) -> Iterator[Problem]:
+    path, ranges = "load_balancer.allowed_cidrs", settings.load_balancer.allowed_cidrs
+    if not ranges:
+        yield path, "is empty: nobody could connect. List a range, or leave it out"
     for inner, outer in permutations(dict.fromkeys(ranges), 2):
         if _within(inner, outer):
             yield (
-                "load_balancer.allowed_cidrs",
+                path,
                 f'"{inner}" lies within "{outer}", so it narrows nothing. Remove one',
             )
-    for twice in sorted({r for r in ranges if ranges.count(r) > 1}):
-        yield "load_balancer.allowed_cidrs", f'"{twice}" is listed more than once'
+    for twice in _repeated(ranges):
+        yield path, f'"{twice}" is listed more than once'
+
+
+def _repeated(listed: tuple[str, ...]) -> list[str]:
+    return sorted({value for value in listed if listed.count(value) > 1})
 
 
 def _within(inner: str, outer: str) -> bool:
@@ -469,7 +474,7 @@ CHECKS: Final = (
         ("network.nat", "network.interface_endpoints", "service.execute_command"),
     ),
     Check(_endpoints_are_listed_once, ("network.interface_endpoints",)),
-    Check(_callers_do_not_overlap, ("load_balancer.allowed_cidrs",)),
+    Check(_callers_are_given_and_apart, ("load_balancer.allowed_cidrs",)),
     Check(_class_runs_the_engine, ("database.instance_class",)),
     Check(
         _storage_has_room_to_grow,

@@ -115,12 +115,10 @@ class Settings(BaseModel):
     platform: str = Field(
         "aws", description="Where the app runs. Its settings are below."
     )
-    domain: Annotated[Domain | None, BeforeValidator(lambda value: value or None)] = (
-        Field(
-            None,
-            description="Where the app is reached. Without a domain there is no "
-            "certificate and so no HTTPS: accepted in staging only.",
-        )
+    domain: Annotated[Domain | None, BeforeValidator(_none_if_empty)] = Field(
+        None,
+        description="Where the app is reached. Without a domain there is no "
+        "certificate and so no HTTPS: accepted in staging only.",
     )
     image: Image = Field(Image(), description="What runs.")
     app: dict[str, forms.EnvironmentValue] = Field(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import pulumi
 import yaml
@@ -122,7 +122,7 @@ def _platform(raw: Mapping[str, Any]) -> tuple[Platform, list[Problem]]:
     name = raw.get(_PLATFORM, next(iter(PLATFORMS)))
     if isinstance(name, str) and name in PLATFORMS:
         return PLATFORMS[name], []
-    hint = nearest_hint(str(name), tuple(PLATFORMS))
+    hint = nearest_hint(name, tuple(PLATFORMS)) if isinstance(name, str) else ""
     text = f"{_shown(name)} is not one of {', '.join(PLATFORMS)}{hint}"
     return Platform(Settings, model.CHECKS), [("platform", text)]
 
@@ -197,8 +197,6 @@ def _text(kind: type[Settings], stack: str, path: str, error: ErrorDetails) -> s
             return f"no such key{_nearest_key(kind, loc)}"
         case "model_type" | "dict_type":
             return "holds keys of its own, not a single value. Write them below it"
-        case "too_short":
-            return "is empty. List at least one, or leave it out"
         case "value_error":
             return str(error["ctx"]["error"])
     if loc[0] == _SECRETS:
@@ -214,11 +212,7 @@ def _text(kind: type[Settings], stack: str, path: str, error: ErrorDetails) -> s
 
 def _nearest_key(kind: type[Settings], loc: tuple[int | str, ...]) -> str:
     group = _field(kind, loc[:-1]).annotation if len(loc) > 1 else kind
-    keys = [
-        key.removeprefix(NAMESPACE)
-        for key in _fields(group)
-        if group is not kind or key.startswith(NAMESPACE)
-    ]
+    keys = [key.removeprefix(NAMESPACE) for key in _fields(group) if key != _STACK]
     hint = nearest_hint(str(loc[-1]).removeprefix(NAMESPACE), tuple(keys))
     return hint or f". Known are {', '.join(keys)}"
 
@@ -234,13 +228,14 @@ def _field(kind: type[BaseModel], loc: tuple[int | str, ...]) -> FieldInfo:
     first, *steps = loc
     field = forms.present(_fields(kind)[str(first)])
     for step in steps:
-        inner = forms.item(field)
-        if inner is None and isinstance(field.annotation, type):
-            inner = _fields(field.annotation).get(str(step))
-        field = forms.present(
-            inner or FieldInfo.from_annotation(get_args(field.annotation)[1])
-        )
+        field = forms.present(_inside(field, step))
     return field
+
+
+def _inside(field: FieldInfo, step: int | str) -> FieldInfo:
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        return field.annotation.model_fields[str(step)]
+    return forms.item(field)
 
 
 def _path(key: int | str, *steps: int | str) -> str:
