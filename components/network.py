@@ -299,8 +299,8 @@ def _nat_instance(
     )
     instance = aws.ec2.Instance(
         name,
-        # The plain value: an image ID is no secret, and should show in a diff.
-        ami=image.insecure_value,
+        # Parameters come as secrets. An image ID is none, and should show in a diff.
+        ami=pulumi.Output.unsecret(image.value),
         instance_type="t4g.nano",
         subnet_id=subnet.id,
         vpc_security_group_ids=[group.id],

@@ -1,0 +1,351 @@
+"""The network: three tiers, one way out for the middle one, none for the last."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from ipaddress import IPv4Network
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.network import Network, NetworkArgs
+from tests.graph import UNKNOWN, Graph
+
+VPC = "aws:ec2/vpc:Vpc"
+SUBNET = "aws:ec2/subnet:Subnet"
+INTERNET_GATEWAY = "aws:ec2/internetGateway:InternetGateway"
+ROUTE_TABLE = "aws:ec2/routeTable:RouteTable"
+ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation"
+ROUTE = "aws:ec2/route:Route"
+NAT_GATEWAY = "aws:ec2/natGateway:NatGateway"
+EIP = "aws:ec2/eip:Eip"
+INSTANCE = "aws:ec2/instance:Instance"
+ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+FLOW_LOG = "aws:ec2/flowLog:FlowLog"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+ROLE = "aws:iam/role:Role"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d"
+ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
+STRATEGIES = ("none", "instance", "single", "per-az")
+
+
+def network(**args):
+    defaults = {
+        "cidr": "10.0.0.0/16",
+        "availability_zones": ZONES[:2],
+        "region": "eu-central-1",
+        "kms_key_arn": KEY,
+    }
+    return Network("app", NetworkArgs(**(defaults | args)))
+
+
+def subnets(graph, tier):
+    return [s for s in graph.all(SUBNET) if s.name.startswith(f"app-{tier}-")]
+
+
+def default_routes(graph, tier):
+    """Where each subnet of a tier sends what is for the internet; None: nowhere."""
+    tables = {a["subnetId"]: a["routeTableId"] for a in graph.all(ASSOCIATION)}
+    routes = {
+        r["routeTableId"]: r.get("gatewayId")
+        or r.get("natGatewayId")
+        or r["networkInterfaceId"]
+        for r in graph.all(ROUTE)
+        if r["destinationCidrBlock"] == "0.0.0.0/0"
+    }
+    return [routes.get(tables[subnet.id]) for subnet in subnets(graph, tier)]
+
+
+# Tiers
+
+
+def test_each_zone_has_a_subnet_of_each_tier(graph):
+    outputs = graph.build(lambda: network(availability_zones=ZONES))
+    for tier in ("public", "private", "isolated"):
+        found = subnets(graph, tier)
+        assert [s["availabilityZone"] for s in found] == list(ZONES)
+        assert [s.id for s in found] == outputs[f"{tier}_subnet_ids"]
+        assert {s["vpcId"] for s in found} == {outputs["vpc_id"]}
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    prefix=st.integers(16, 23),
+    block=st.integers(0, 255),
+    zones=st.integers(2, 3),
+)
+def test_subnets_lie_within_the_vpc_and_never_overlap(prefix, block, zones):
+    vpc = IPv4Network((f"10.{block}.0.0", prefix))
+    graph = Graph()
+    graph.build(lambda: network(cidr=str(vpc), availability_zones=ZONES[:zones]))
+    ranges = [IPv4Network(s["cidrBlock"]) for s in graph.all(SUBNET)]
+    assert len(ranges) == 3 * zones
+    assert all(r.subnet_of(vpc) for r in ranges)
+    assert not any(a.overlaps(b) for i, a in enumerate(ranges) for b in ranges[i + 1 :])
+
+
+def test_a_third_zone_changes_nothing_about_the_first_two(graph):
+    graph.build(lambda: network(nat="per-az"))
+    before = {r.urn: r.inputs for r in graph.resources if r.type != ENDPOINT}
+    graph.build(lambda: network(nat="per-az", availability_zones=ZONES))
+    after = {r.urn: r.inputs for r in graph.resources}
+    assert {urn: after[urn] for urn in before} == before
+
+
+def test_nothing_started_in_a_public_subnet_gets_a_public_address(graph):
+    graph.build(network)
+    assert {s["mapPublicIpOnLaunch"] for s in graph.all(SUBNET)} == {False}
+
+
+def test_too_many_zones_and_ranges_that_do_not_fit_are_refused(graph):
+    with pytest.raises(ValueError, match="4 zones: choose 2 to 3"):
+        graph.build(lambda: network(availability_zones=(*ZONES, "eu-central-1d")))
+    with pytest.raises(ValueError, match=r'"10\.0\.0\.0/24" is too small'):
+        graph.build(lambda: network(cidr="10.0.0.0/24"))
+    assert graph.resources == []
+
+
+# Ways out
+
+
+@pytest.mark.parametrize("nat", STRATEGIES)
+def test_public_subnets_use_the_internet_gateway_and_isolated_ones_nothing(graph, nat):
+    graph.build(lambda: network(nat=nat))
+    gateway = graph.one(INTERNET_GATEWAY).id
+    assert default_routes(graph, "public") == [gateway, gateway]
+    assert default_routes(graph, "isolated") == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("nat", "gateways", "instances", "addresses"),
+    [
+        ("none", 0, 0, 0),
+        ("instance", 0, 1, 1),
+        ("single", 1, 0, 1),
+        ("per-az", 3, 0, 3),
+    ],
+)
+def test_each_strategy_pays_for_as_much_as_it_says(
+    graph, nat, gateways, instances, addresses
+):
+    outputs = graph.build(lambda: network(nat=nat, availability_zones=ZONES))
+    assert len(graph.all(NAT_GATEWAY)) == gateways
+    assert len(graph.all(INSTANCE)) == instances
+    assert len(graph.all(EIP)) == addresses
+    assert outputs["nat_public_ips"] == [e.outputs["publicIp"] for e in graph.all(EIP)]
+
+
+def test_without_nat_private_subnets_reach_nothing_outside(graph):
+    graph.build(lambda: network(nat="none"))
+    assert default_routes(graph, "private") == [None, None]
+
+
+def test_a_single_gateway_serves_all_zones(graph):
+    graph.build(lambda: network(nat="single"))
+    gateway = graph.one(NAT_GATEWAY)
+    assert gateway["subnetId"] == subnets(graph, "public")[0].id
+    assert default_routes(graph, "private") == [gateway.id, gateway.id]
+
+
+def test_with_a_gateway_in_each_zone_no_zone_depends_on_another(graph):
+    graph.build(lambda: network(nat="per-az"))
+    gateways = graph.all(NAT_GATEWAY)
+    public = subnets(graph, "public")
+    assert [g["subnetId"] for g in gateways] == [s.id for s in public]
+    assert default_routes(graph, "private") == [g.id for g in gateways]
+
+
+def test_changing_the_strategy_moves_routes_instead_of_replacing_them(graph):
+    urns = []
+    for nat in ("instance", "single", "per-az"):
+        graph.build(lambda nat=nat: network(nat=nat))
+        urns.append({route.urn for route in graph.all(ROUTE)})
+    assert urns[0] == urns[1] == urns[2]
+
+
+@pytest.mark.parametrize("nat", ["instance", "single", "per-az"])
+def test_what_has_a_public_address_waits_for_the_way_to_the_internet(graph, nat):
+    graph.build(lambda: network(nat=nat))
+    gateway = graph.one(INTERNET_GATEWAY)
+    for resource in graph.all(EIP) + graph.all(NAT_GATEWAY) + graph.all(INSTANCE):
+        assert gateway in graph.dependencies(resource)
+
+
+# NAT instance
+
+
+@pytest.fixture
+def instance(graph):
+    graph.build(lambda: network(nat="instance"))
+    return graph.one(INSTANCE)
+
+
+def test_the_instance_routes_for_others_behind_one_fixed_address(graph, instance):
+    card = instance.outputs["primaryNetworkInterfaceId"]
+    assert default_routes(graph, "private") == [card, card]
+    assert instance["sourceDestCheck"] is False
+    assert graph.one(EIP)["instance"] == instance.id
+    assert instance["subnetId"] == subnets(graph, "public")[0].id
+
+
+def test_the_instance_is_hardened(instance):
+    assert instance["metadataOptions"]["httpTokens"] == "required"
+    assert instance["rootBlockDevice"]["encrypted"] is True
+    assert "keyName" not in instance.inputs
+    assert "iamInstanceProfile" not in instance.inputs
+
+
+def test_the_instance_listens_to_the_vpc_only(graph, instance):
+    group = graph.one(GROUP)
+    assert instance["vpcSecurityGroupIds"] == [group.id]
+    assert [(r["securityGroupId"], r["cidrIpv4"]) for r in graph.all(INGRESS)] == [
+        (group.id, "10.0.0.0/16")
+    ]
+
+
+def test_a_new_image_does_not_replace_the_instance_but_a_new_script_does(
+    graph, instance
+):
+    assert instance["ami"] == "ami-0123456789abcdef0"
+    assert not instance.secrets
+    assert instance.ignore_changes == ("ami",)
+    assert instance["userDataReplaceOnChange"] is True
+    (invoke,) = graph.invokes
+    assert invoke[1]["name"].endswith("/al2023-ami-kernel-default-arm64")
+
+
+def test_the_script_forwards_what_leaves_the_vpc(instance):
+    script = instance["userData"]
+    assert "net.ipv4.ip_forward = 1" in script
+    assert "ip saddr 10.0.0.0/16 ip daddr != 10.0.0.0/16 masquerade" in script
+    checked = subprocess.run(
+        [shutil.which("bash") or "/bin/bash", "-n"],
+        input=script,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert script.startswith("#!/bin/bash\n")
+
+
+# Endpoints
+
+
+def test_s3_is_reached_without_nat_from_private_and_isolated_subnets(graph):
+    graph.build(network)
+    endpoint = graph.one(ENDPOINT)
+    assert endpoint["serviceName"] == "com.amazonaws.eu-central-1.s3"
+    assert endpoint["vpcEndpointType"] == "Gateway"
+    tables = [t.id for t in graph.all(ROUTE_TABLE) if t.name != "app-public"]
+    assert sorted(endpoint["routeTableIds"]) == sorted(tables)
+
+
+def test_through_the_endpoint_only_own_buckets_and_image_layers_are_reached(graph):
+    graph.build(network)
+    layers, own = graph.policy(ENDPOINT)["Statement"]
+    assert layers["Resource"] == (
+        "arn:aws:s3:::prod-eu-central-1-starport-layer-bucket/*"
+    )
+    assert layers["Action"] == "s3:GetObject"
+    assert own["Condition"] == {
+        "StringEquals": {
+            "aws:PrincipalAccount": "123456789012",
+            "aws:ResourceAccount": "123456789012",
+        }
+    }
+    assert not any("*" in action for action in own["Action"])
+
+
+def test_interface_endpoints_answer_the_vpc_on_443_and_nobody_else(graph):
+    graph.build(lambda: network(nat="none", interface_endpoints=("ecr.api", "logs")))
+    endpoints = [e for e in graph.all(ENDPOINT) if e["vpcEndpointType"] == "Interface"]
+    assert [e["serviceName"] for e in endpoints] == [
+        "com.amazonaws.eu-central-1.ecr.api",
+        "com.amazonaws.eu-central-1.logs",
+    ]
+    group = graph.one(GROUP)
+    for endpoint in endpoints:
+        assert endpoint["privateDnsEnabled"] is True
+        assert endpoint["securityGroupIds"] == [group.id]
+        assert endpoint["subnetIds"] == [s.id for s in subnets(graph, "private")]
+    rule = graph.one(INGRESS)
+    assert (rule["fromPort"], rule["toPort"]) == (443, 443)
+    assert rule["cidrIpv4"] == "10.0.0.0/16"
+    assert graph.all(EGRESS) == []
+
+
+def test_private_names_of_endpoints_resolve(graph):
+    graph.build(network)
+    assert graph.one(VPC)["enableDnsHostnames"] is True
+    assert graph.one(VPC)["enableDnsSupport"] is True
+
+
+def test_without_interface_endpoints_there_is_no_group_for_them(graph):
+    graph.build(network)
+    assert graph.all(GROUP) == []
+
+
+# Records of traffic, and what is closed
+
+
+def test_the_default_security_group_admits_nothing(graph):
+    outputs = graph.build(network)
+    group = graph.one(DEFAULT_GROUP)
+    assert group["vpcId"] == outputs["vpc_id"]
+    assert (group["ingress"], group["egress"]) == ([], [])
+
+
+def test_all_traffic_is_recorded_encrypted_and_for_as_long_as_wanted(graph):
+    outputs = graph.build(lambda: network(flow_log_days=90))
+    flow_log, records = graph.one(FLOW_LOG), graph.one(LOG_GROUP)
+    assert flow_log["vpcId"] == outputs["vpc_id"]
+    assert flow_log["trafficType"] == "ALL"
+    assert flow_log["logDestination"] == records.outputs["arn"]
+    assert records["kmsKeyId"] == KEY
+    assert records["retentionInDays"] == 90
+
+
+def test_the_recorder_may_write_to_its_log_group_and_nothing_else(graph):
+    graph.build(network)
+    role = graph.one(ROLE)
+    assert graph.one(FLOW_LOG)["iamRoleArn"] == role.outputs["arn"]
+    (trust,) = graph.policy(ROLE, key="assumeRolePolicy")["Statement"]
+    assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+    (right,) = graph.policy(ROLE_POLICY)["Statement"]
+    assert right["Resource"] == graph.one(LOG_GROUP).outputs["arn"] + ":*"
+    assert not any("*" in action for action in right["Action"])
+
+
+@pytest.mark.parametrize("nat", STRATEGIES)
+def test_no_policy_names_every_resource(graph, nat):
+    graph.build(lambda: network(nat=nat, interface_endpoints=("logs",)))
+    documents = graph.policies()
+    assert len(documents) == 3
+    assert not [d for _, _, d in documents if '"Resource": "*"' in json.dumps(d)]
+
+
+@pytest.mark.parametrize("nat", STRATEGIES)
+def test_nothing_admits_the_world(graph, nat):
+    graph.build(lambda: network(nat=nat, interface_endpoints=("logs",)))
+    assert "0.0.0.0/0" not in {rule["cidrIpv4"] for rule in graph.all(INGRESS)}
+
+
+@pytest.mark.parametrize("nat", STRATEGIES)
+def test_a_preview_knows_as_much_as_can_be_known(graph, nat):
+    outputs = graph.build(
+        lambda: network(nat=nat, interface_endpoints=("logs",)), preview=True
+    )
+    assert outputs["vpc_id"] is UNKNOWN
+    assert outputs["cidr_block"] == "10.0.0.0/16"
+    assert json.loads(graph.one(ENDPOINT, "app-s3")["policy"])
