@@ -48,7 +48,7 @@ class SettingsError(pulumi.RunError):
             stack: whose file it is.
             problems: one line each, with key, value and remedy.
         """
-        self.problems = tuple(problems)
+        self.problems = tuple(line.replace("\n", "\\n") for line in problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = "".join(f"\n  {problem}" for problem in self.problems)
         super().__init__(f"Pulumi.{stack}.yaml has {count}:{lines}")
