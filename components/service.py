@@ -63,6 +63,8 @@ class ServiceArgs:
     execute_command: allow shells in running containers (ECS Exec). AWS documents it
         for writable root file systems; here its agent gets volumes of its own.
     wait_for_steady_state: end an update when the new tasks serve, not before.
+    starts_after: what tasks need and no other argument leads to, such as routes and
+        the rules of security groups.
     """
 
     image: pulumi.Input[str]
@@ -92,6 +94,7 @@ class ServiceArgs:
     deployment_maximum_percent: int = 200
     execute_command: bool = False
     wait_for_steady_state: bool = True
+    starts_after: Sequence[pulumi.Resource] = ()
 
     def __post_init__(self) -> None:
         """Refuse what ECS would refuse late or, worse, accept.
@@ -283,7 +286,8 @@ class Service(pulumi.ComponentResource):
             wait_for_steady_state=args.wait_for_steady_state,
             # Tasks fail to start before the role may read their secrets.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[execution_policy, capacity]
+                parent=self,
+                depends_on=[execution_policy, capacity, *args.starts_after],
             ),
         )
 

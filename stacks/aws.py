@@ -234,6 +234,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             keep_logs=settings.protect,
             stop_timeout=settings.service.stop_timeout,
             execute_command=settings.service.execute_command,
+            starts_after=[network, groups],
         ),
     )
 

@@ -279,6 +279,15 @@ def test_the_service_waits_for_its_role_and_its_capacity(graph):
     }
 
 
+def test_the_first_task_starts_when_its_surroundings_are_complete(graph):
+    def program() -> None:
+        route = pulumi.CustomResource("aws:sns/topic:Topic", "route", {})
+        Service("app", args(starts_after=[route]))
+
+    graph.build(program)
+    assert graph.named("route").urn in graph.one(SERVICE).dependencies
+
+
 def test_the_platform_version_is_the_latest(graph):
     build(graph)
     assert graph.one(SERVICE)["platformVersion"] == "LATEST"
