@@ -45,6 +45,13 @@ class To:
         self.along = along
 
 
+class Uncarried:
+    """A new value that the rehearsal refuses: only the difference is looked at."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drift:
     """A change behind the program's back.
@@ -72,6 +79,7 @@ class Case:
     import_id: what `pulumi import` is given, from the state; the id by default.
     forget: takes away what rightly stays after a delete, from the state, so that
         an explicit name is free again.
+    unlock: takes off what keeps the resource from being deleted, from the state.
     """
 
     inputs: Properties
@@ -83,6 +91,8 @@ class Case:
     refused: Sequence[tuple[Properties, str]] = ()
     import_id: Callable[[Properties], str] | None = None
     forget: Callable[[Properties], object] | None = None
+    adopted: bool = False
+    unlock: Callable[[Properties], object] | None = None
 
 
 class Site:
@@ -226,7 +236,7 @@ class Conformance:
         before = _count(case)
         resource.up(case.inputs)
         assert resource.id
-        assert _count(case) == before + 1
+        assert _count(case) == before + (not case.adopted)
         _assert_settled(resource, case.inputs)
         _assert_declared(resource)
 
@@ -237,7 +247,7 @@ class Conformance:
         resource.destroy()
         assert sorted(map(str, case.listing())) == before
         resource.destroy()
-        assert not resource.refresh()
+        assert resource.refresh() == case.adopted
 
     def test_an_input_changes_in_place(self, token: str, site: Site) -> None:
         case, resource = self.cases[token](site), Resource(token, site.aws)
@@ -263,6 +273,9 @@ class Conformance:
             replaces[named] = site.name()
         resource.up(case.inputs)
         count = _count(case)
+        for key in [k for k, to in replaces.items() if isinstance(to, Uncarried)]:
+            changed = {**resource.inputs, key: replaces.pop(key).value}
+            assert key in resource.lifecycle.diff(resource.inputs, changed).replaces
         for key, program, value in _changes(case.inputs, replaces):
             difference = resource.up(program)
             assert key in difference.replaces
@@ -280,6 +293,8 @@ class Conformance:
             resource.up(program)
             _assert_carried(resource, key, value)
             _assert_settled(resource, program)
+            if case.unlock is not None:
+                case.unlock({**resource.outputs, "id": resource.id})
             resource.destroy()
             _forget(case, resource)
 
@@ -325,7 +340,7 @@ class Conformance:
         resource.up(case.inputs)
         other = copy.copy(resource)
         other.destroy()
-        assert not resource.refresh()
+        assert resource.refresh() == case.adopted
         resource.destroy()
 
     def test_an_existing_one_is_imported(self, token: str, site: Site) -> None:
@@ -346,7 +361,7 @@ class Conformance:
         resource.destroy()
         state = {**resource.outputs, "id": resource.id}
         gone = case.import_id(state) if case.import_id else resource.id
-        assert not Resource(token, site.aws).adopt(gone)
+        assert Resource(token, site.aws).adopt(gone) == case.adopted
 
     def test_what_is_not_carried_is_refused(self, token: str, site: Site) -> None:
         case, resource = self.cases[token](site), Resource(token, site.aws)
