@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cidr
@@ -44,6 +44,7 @@ def test_the_smallest_network_still_gives_27_usable_addresses_a_subnet():
     assert min(usable) == 27
 
 
+@settings(max_examples=40)
 @given(networks, zones)
 def test_subnets_lie_inside_the_network_and_never_overlap(network, count):
     subnets = ranges(cidr.layout(network, count))
@@ -53,6 +54,7 @@ def test_subnets_lie_inside_the_network_and_never_overlap(network, count):
     assert not any(a.overlaps(b) for a, b in combinations(subnets, 2))
 
 
+@settings(max_examples=40)
 @given(networks, zones)
 def test_subnets_have_sizes_that_aws_accepts(network, count):
     plan = cidr.layout(network, count)
@@ -62,6 +64,7 @@ def test_subnets_have_sizes_that_aws_accepts(network, count):
     assert private.num_addresses == 2 * other.num_addresses
 
 
+@settings(max_examples=40)
 @given(networks)
 def test_a_third_zone_moves_no_subnet(network):
     two, three = cidr.layout(network, 2), cidr.layout(network, 3)
