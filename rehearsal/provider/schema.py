@@ -60,9 +60,7 @@ def resource(token: str) -> ResourceSchema:
     if resource_class is None:
         hint = _nearest(name, vars(module))
         raise UnknownTypeError(f"{token}: {module.__name__} has no {name}.{hint}")
-    args_class = getattr(
-        importlib.import_module(resource_class.__module__), f"{name}Args"
-    )
+    args_class = _args_class(importlib.import_module(resource_class.__module__), name)
     return ResourceSchema(
         token=token,
         inputs=sdk_types.input_type_types(args_class),
@@ -101,6 +99,11 @@ def _module(token: str, package: str, module_name: str) -> Any:
         return importlib.import_module(path)
     except ModuleNotFoundError:
         raise UnknownTypeError(f"{token}: no SDK module {path} is installed") from None
+
+
+def _args_class(module: Any, name: str) -> Any:
+    """The SDK says InitArgs where a nested type of the same name has taken Args."""
+    return getattr(module, f"{name}InitArgs", None) or getattr(module, f"{name}Args")
 
 
 def _required(args_class: Any) -> frozenset[str]:
