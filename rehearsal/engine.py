@@ -239,6 +239,7 @@ class _Bootstrap:
             ):
                 compiler = _Compiler(go, guard, step.update)
                 bin_dir = folder / "bin"
+                bin_dir.mkdir()
                 compiler.build(self._cli_module, _CLI, bin_dir, VERSION)
                 compiler.build(
                     self._host_module, _LANGUAGE_HOST, bin_dir, LANGUAGE_HOST_VERSION
@@ -525,7 +526,10 @@ def _sole_maker(folder: Path, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _staged(folder: Path) -> Iterator[Path]:
-    """A folder to work in that becomes `folder` at the end, whole or not at all."""
+    """A folder to work in that becomes `folder` at the end, whole or not at all.
+
+    Raises EngineError when it cannot be written, as on a full disk.
+    """
     prefix = f"{folder.name}.part-"
     for abandoned in folder.parent.glob(f"{prefix}*"):
         shutil.rmtree(abandoned, ignore_errors=True)
@@ -535,5 +539,7 @@ def _staged(folder: Path) -> Iterator[Path]:
         staging.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
         staging.rename(folder)
+    except OSError as error:
+        raise EngineError(f"{folder} cannot be made: {error}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
