@@ -39,7 +39,9 @@ class Recorded(Lifecycle):
             return make(inputs)
         made = f"{name}-{_digest(self.token, name)[:8]}"
         declared = schema.resource(self.token).outputs
-        invented = {key: _invent(kind, key, made) for key, kind in declared.items()}
+        invented = {
+            key: self._invent(kind, key, made) for key, kind in declared.items()
+        }
         return made, {**invented, **inputs}
 
     def read(self, id: str, state: Properties, inputs: Properties) -> Reading | None:
@@ -61,19 +63,22 @@ class Recorded(Lifecycle):
     def delete(self, id: str, state: Properties, inputs: Properties) -> None:
         """Nothing to remove."""
 
-
-def _invent(kind: Any, key: str, id: str) -> Any:
-    """A value of the declared kind that tells where it comes from."""
-    origin = typing.get_origin(kind)
-    if kind is str:
-        return f"{id}-{key}"
-    if kind is bool:
-        return False
-    if kind in (int, float):
-        return 0
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {}
-    return [] if origin is not None else None
+    def _invent(self, kind: Any, key: str, id: str) -> Any:
+        """A value of the declared kind that tells where it comes from."""
+        origin = typing.get_origin(kind)
+        if kind is str and key.lower().endswith("arn"):
+            _, module, name = self.token.split(":")
+            service = module.split("/")[0]
+            return f"arn:aws:{service}:eu-central-1:123456789012:{name.lower()}/{id}"
+        if kind is str:
+            return f"{id}-{key}"
+        if kind is bool:
+            return False
+        if kind in (int, float):
+            return 0
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return {}
+        return [] if origin is not None else None
 
 
 def _digest(*parts: str) -> str:
