@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from functools import cache
 from ipaddress import IPv4Network
 
 import pytest
@@ -48,6 +49,14 @@ def network(**args):
     return Network("app", NetworkArgs(**(defaults | args)))
 
 
+@cache
+def built(*, preview=False, **args):
+    """The graph of a network; most tests ask the same few."""
+    graph = Graph()
+    graph.build(lambda: network(**args), preview=preview)
+    return graph
+
+
 def subnets(graph, tier):
     return [s for s in graph.all(SUBNET) if s.name.startswith(f"app-{tier}-")]
 
@@ -68,13 +77,13 @@ def default_routes(graph, tier):
 # Tiers
 
 
-def test_each_zone_has_a_subnet_of_each_tier(graph):
-    outputs = graph.build(lambda: network(availability_zones=ZONES))
+def test_each_zone_has_a_subnet_of_each_tier():
+    graph = built(availability_zones=ZONES)
     for tier in ("public", "private", "isolated"):
         found = subnets(graph, tier)
         assert [s["availabilityZone"] for s in found] == list(ZONES)
-        assert [s.id for s in found] == outputs[f"{tier}_subnet_ids"]
-        assert {s["vpcId"] for s in found} == {outputs["vpc_id"]}
+        assert [s.id for s in found] == graph.outputs[f"{tier}_subnet_ids"]
+        assert {s["vpcId"] for s in found} == {graph.outputs["vpc_id"]}
 
 
 @settings(max_examples=10, deadline=None)
@@ -93,16 +102,16 @@ def test_subnets_lie_within_the_vpc_and_never_overlap(prefix, block, zones):
     assert not any(a.overlaps(b) for i, a in enumerate(ranges) for b in ranges[i + 1 :])
 
 
-def test_a_third_zone_changes_nothing_about_the_first_two(graph):
-    graph.build(lambda: network(nat="per-az"))
+def test_a_third_zone_changes_nothing_about_the_first_two():
+    graph = built(nat="per-az")
     before = {r.urn: r.inputs for r in graph.resources if r.type != ENDPOINT}
-    graph.build(lambda: network(nat="per-az", availability_zones=ZONES))
+    graph = built(nat="per-az", availability_zones=ZONES)
     after = {r.urn: r.inputs for r in graph.resources}
     assert {urn: after[urn] for urn in before} == before
 
 
-def test_nothing_started_in_a_public_subnet_gets_a_public_address(graph):
-    graph.build(network)
+def test_nothing_started_in_a_public_subnet_gets_a_public_address():
+    graph = built()
     assert {s["mapPublicIpOnLaunch"] for s in graph.all(SUBNET)} == {False}
 
 
@@ -118,8 +127,8 @@ def test_too_many_zones_and_ranges_that_do_not_fit_are_refused(graph):
 
 
 @pytest.mark.parametrize("nat", STRATEGIES)
-def test_public_subnets_use_the_internet_gateway_and_isolated_ones_nothing(graph, nat):
-    graph.build(lambda: network(nat=nat))
+def test_public_subnets_use_the_internet_gateway_and_isolated_ones_nothing(nat):
+    graph = built(nat=nat)
     gateway = graph.one(INTERNET_GATEWAY).id
     assert default_routes(graph, "public") == [gateway, gateway]
     assert default_routes(graph, "isolated") == [None, None]
@@ -134,47 +143,47 @@ def test_public_subnets_use_the_internet_gateway_and_isolated_ones_nothing(graph
         ("per-az", 3, 0, 3),
     ],
 )
-def test_each_strategy_pays_for_as_much_as_it_says(
-    graph, nat, gateways, instances, addresses
-):
-    outputs = graph.build(lambda: network(nat=nat, availability_zones=ZONES))
+def test_each_strategy_pays_for_as_much_as_it_says(nat, gateways, instances, addresses):
+    graph = built(nat=nat, availability_zones=ZONES)
     assert len(graph.all(NAT_GATEWAY)) == gateways
     assert len(graph.all(INSTANCE)) == instances
     assert len(graph.all(EIP)) == addresses
-    assert outputs["nat_public_ips"] == [e.outputs["publicIp"] for e in graph.all(EIP)]
+    assert graph.outputs["nat_public_ips"] == [
+        e.outputs["publicIp"] for e in graph.all(EIP)
+    ]
 
 
-def test_without_nat_private_subnets_reach_nothing_outside(graph):
-    graph.build(lambda: network(nat="none"))
+def test_without_nat_private_subnets_reach_nothing_outside():
+    graph = built(nat="none")
     assert default_routes(graph, "private") == [None, None]
 
 
-def test_a_single_gateway_serves_all_zones(graph):
-    graph.build(lambda: network(nat="single"))
+def test_a_single_gateway_serves_all_zones():
+    graph = built(nat="single")
     gateway = graph.one(NAT_GATEWAY)
     assert gateway["subnetId"] == subnets(graph, "public")[0].id
     assert default_routes(graph, "private") == [gateway.id, gateway.id]
 
 
-def test_with_a_gateway_in_each_zone_no_zone_depends_on_another(graph):
-    graph.build(lambda: network(nat="per-az"))
+def test_with_a_gateway_in_each_zone_no_zone_depends_on_another():
+    graph = built(nat="per-az")
     gateways = graph.all(NAT_GATEWAY)
     public = subnets(graph, "public")
     assert [g["subnetId"] for g in gateways] == [s.id for s in public]
     assert default_routes(graph, "private") == [g.id for g in gateways]
 
 
-def test_changing_the_strategy_moves_routes_instead_of_replacing_them(graph):
+def test_changing_the_strategy_moves_routes_instead_of_replacing_them():
     urns = []
     for nat in ("instance", "single", "per-az"):
-        graph.build(lambda nat=nat: network(nat=nat))
+        graph = built(nat=nat)
         urns.append({route.urn for route in graph.all(ROUTE)})
     assert urns[0] == urns[1] == urns[2]
 
 
 @pytest.mark.parametrize("nat", ["instance", "single", "per-az"])
-def test_what_has_a_public_address_waits_for_the_way_to_the_internet(graph, nat):
-    graph.build(lambda: network(nat=nat))
+def test_what_has_a_public_address_waits_for_the_way_to_the_internet(nat):
+    graph = built(nat=nat)
     gateway = graph.one(INTERNET_GATEWAY)
     for resource in graph.all(EIP) + graph.all(NAT_GATEWAY) + graph.all(INSTANCE):
         assert gateway in graph.dependencies(resource)
@@ -184,17 +193,23 @@ def test_what_has_a_public_address_waits_for_the_way_to_the_internet(graph, nat)
 
 
 @pytest.fixture
-def instance(graph):
-    graph.build(lambda: network(nat="instance"))
-    return graph.one(INSTANCE)
+def behind_instance():
+    return built(nat="instance")
 
 
-def test_the_instance_routes_for_others_behind_one_fixed_address(graph, instance):
+@pytest.fixture
+def instance(behind_instance):
+    return behind_instance.one(INSTANCE)
+
+
+def test_the_instance_routes_for_others_behind_one_fixed_address(
+    behind_instance, instance
+):
     card = instance.outputs["primaryNetworkInterfaceId"]
-    assert default_routes(graph, "private") == [card, card]
+    assert default_routes(behind_instance, "private") == [card, card]
     assert instance["sourceDestCheck"] is False
-    assert graph.one(EIP)["instance"] == instance.id
-    assert instance["subnetId"] == subnets(graph, "public")[0].id
+    assert behind_instance.one(EIP)["instance"] == instance.id
+    assert instance["subnetId"] == subnets(behind_instance, "public")[0].id
 
 
 def test_the_instance_is_hardened(instance):
@@ -204,22 +219,22 @@ def test_the_instance_is_hardened(instance):
     assert "iamInstanceProfile" not in instance.inputs
 
 
-def test_the_instance_listens_to_the_vpc_only(graph, instance):
-    group = graph.one(GROUP)
+def test_the_instance_listens_to_the_vpc_only(behind_instance, instance):
+    group = behind_instance.one(GROUP)
     assert instance["vpcSecurityGroupIds"] == [group.id]
-    assert [(r["securityGroupId"], r["cidrIpv4"]) for r in graph.all(INGRESS)] == [
-        (group.id, "10.0.0.0/16")
-    ]
+    assert [
+        (r["securityGroupId"], r["cidrIpv4"]) for r in behind_instance.all(INGRESS)
+    ] == [(group.id, "10.0.0.0/16")]
 
 
 def test_a_new_image_does_not_replace_the_instance_but_a_new_script_does(
-    graph, instance
+    behind_instance, instance
 ):
     assert instance["ami"] == "ami-0123456789abcdef0"
     assert not instance.secrets
     assert instance.ignore_changes == ("ami",)
     assert instance["userDataReplaceOnChange"] is True
-    (invoke,) = graph.invokes
+    (invoke,) = behind_instance.invokes
     assert invoke[1]["name"].endswith("/al2023-ami-kernel-default-arm64")
 
 
@@ -241,8 +256,8 @@ def test_the_script_forwards_what_leaves_the_vpc(instance):
 # Endpoints
 
 
-def test_s3_is_reached_without_nat_from_private_and_isolated_subnets(graph):
-    graph.build(network)
+def test_s3_is_reached_without_nat_from_private_and_isolated_subnets():
+    graph = built()
     endpoint = graph.one(ENDPOINT)
     assert endpoint["serviceName"] == "com.amazonaws.eu-central-1.s3"
     assert endpoint["vpcEndpointType"] == "Gateway"
@@ -250,8 +265,8 @@ def test_s3_is_reached_without_nat_from_private_and_isolated_subnets(graph):
     assert sorted(endpoint["routeTableIds"]) == sorted(tables)
 
 
-def test_through_the_endpoint_only_own_buckets_and_image_layers_are_reached(graph):
-    graph.build(network)
+def test_through_the_endpoint_only_own_buckets_and_image_layers_are_reached():
+    graph = built()
     layers, own = graph.policy(ENDPOINT)["Statement"]
     assert layers["Resource"] == (
         "arn:aws:s3:::prod-eu-central-1-starport-layer-bucket/*"
@@ -266,8 +281,8 @@ def test_through_the_endpoint_only_own_buckets_and_image_layers_are_reached(grap
     assert not any("*" in action for action in own["Action"])
 
 
-def test_interface_endpoints_answer_the_vpc_on_443_and_nobody_else(graph):
-    graph.build(lambda: network(nat="none", interface_endpoints=("ecr.api", "logs")))
+def test_interface_endpoints_answer_the_vpc_on_443_and_nobody_else():
+    graph = built(nat="none", interface_endpoints=("ecr.api", "logs"))
     endpoints = [e for e in graph.all(ENDPOINT) if e["vpcEndpointType"] == "Interface"]
     assert [e["serviceName"] for e in endpoints] == [
         "com.amazonaws.eu-central-1.ecr.api",
@@ -284,39 +299,39 @@ def test_interface_endpoints_answer_the_vpc_on_443_and_nobody_else(graph):
     assert graph.all(EGRESS) == []
 
 
-def test_private_names_of_endpoints_resolve(graph):
-    graph.build(network)
+def test_private_names_of_endpoints_resolve():
+    graph = built()
     assert graph.one(VPC)["enableDnsHostnames"] is True
     assert graph.one(VPC)["enableDnsSupport"] is True
 
 
-def test_without_interface_endpoints_there_is_no_group_for_them(graph):
-    graph.build(network)
+def test_without_interface_endpoints_there_is_no_group_for_them():
+    graph = built()
     assert graph.all(GROUP) == []
 
 
 # Records of traffic, and what is closed
 
 
-def test_the_default_security_group_admits_nothing(graph):
-    outputs = graph.build(network)
+def test_the_default_security_group_admits_nothing():
+    graph = built()
     group = graph.one(DEFAULT_GROUP)
-    assert group["vpcId"] == outputs["vpc_id"]
+    assert group["vpcId"] == graph.outputs["vpc_id"]
     assert (group["ingress"], group["egress"]) == ([], [])
 
 
-def test_all_traffic_is_recorded_encrypted_and_for_as_long_as_wanted(graph):
-    outputs = graph.build(lambda: network(flow_log_days=90))
+def test_all_traffic_is_recorded_encrypted_and_for_as_long_as_wanted():
+    graph = built(flow_log_days=90)
     flow_log, records = graph.one(FLOW_LOG), graph.one(LOG_GROUP)
-    assert flow_log["vpcId"] == outputs["vpc_id"]
+    assert flow_log["vpcId"] == graph.outputs["vpc_id"]
     assert flow_log["trafficType"] == "ALL"
     assert flow_log["logDestination"] == records.outputs["arn"]
     assert records["kmsKeyId"] == KEY
     assert records["retentionInDays"] == 90
 
 
-def test_the_recorder_may_write_to_its_log_group_and_nothing_else(graph):
-    graph.build(network)
+def test_the_recorder_may_write_to_its_log_group_and_nothing_else():
+    graph = built()
     role = graph.one(ROLE)
     assert graph.one(FLOW_LOG)["iamRoleArn"] == role.outputs["arn"]
     (trust,) = graph.policy(ROLE, key="assumeRolePolicy")["Statement"]
@@ -328,24 +343,22 @@ def test_the_recorder_may_write_to_its_log_group_and_nothing_else(graph):
 
 
 @pytest.mark.parametrize("nat", STRATEGIES)
-def test_no_policy_names_every_resource(graph, nat):
-    graph.build(lambda: network(nat=nat, interface_endpoints=("logs",)))
+def test_no_policy_names_every_resource(nat):
+    graph = built(nat=nat, interface_endpoints=("logs",))
     documents = graph.policies()
     assert len(documents) == 3
     assert not [d for _, _, d in documents if '"Resource": "*"' in json.dumps(d)]
 
 
 @pytest.mark.parametrize("nat", STRATEGIES)
-def test_nothing_admits_the_world(graph, nat):
-    graph.build(lambda: network(nat=nat, interface_endpoints=("logs",)))
+def test_nothing_admits_the_world(nat):
+    graph = built(nat=nat, interface_endpoints=("logs",))
     assert "0.0.0.0/0" not in {rule["cidrIpv4"] for rule in graph.all(INGRESS)}
 
 
 @pytest.mark.parametrize("nat", STRATEGIES)
-def test_a_preview_knows_as_much_as_can_be_known(graph, nat):
-    outputs = graph.build(
-        lambda: network(nat=nat, interface_endpoints=("logs",)), preview=True
-    )
-    assert outputs["vpc_id"] is UNKNOWN
-    assert outputs["cidr_block"] == "10.0.0.0/16"
+def test_a_preview_knows_as_much_as_can_be_known(nat):
+    graph = built(nat=nat, interface_endpoints=("logs",), preview=True)
+    assert graph.outputs["vpc_id"] is UNKNOWN
+    assert graph.outputs["cidr_block"] == "10.0.0.0/16"
     assert json.loads(graph.one(ENDPOINT, "app-s3")["policy"])
