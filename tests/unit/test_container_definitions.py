@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hypothesis import given, settings
@@ -45,29 +46,30 @@ volumes = st.dictionaries(
 @settings(max_examples=50, deadline=None)
 @given(variables, variables, volumes, st.randoms(use_true_random=False))
 def test_order_of_what_is_given_never_shows(environment, secrets, paths, chance):
-    def shuffled(mapping: dict[str, str]) -> dict[str, str]:
-        items = list(mapping.items())
+    def shuffled(items: Iterable[Any]) -> list[Any]:
+        items = list(items)
         chance.shuffle(items)
-        return dict(items)
+        return items
 
-    def text(order: Any) -> str:
+    def text(order: Callable[[Iterable[Any]], list[Any]]) -> str:
         containers = [
             container(
                 name=name,
-                environment=order(environment),
-                secrets=order(secrets),
-                volumes=order(paths),
+                environment=dict(order(environment.items())),
+                secrets=dict(order(secrets.items())),
+                volumes=dict(order(paths.items())),
                 health_check=HEALTH,
-                after=after,
-                ports=ports,
+                after=order(after),
+                ports=order(ports),
             )
-            for name, after, ports in (("b", ["x", "a"], [80, 22]), ("a", [], []))
+            for name, after, ports in (
+                ("b", ["x", "y", "z"], [80, 22, 443]),
+                ("a", [], []),
+            )
         ]
-        if order is shuffled:
-            chance.shuffle(containers)
-        return canonical(containers)
+        return canonical(order(containers))
 
-    first, second = text(dict), text(shuffled)
+    first, second = text(list), text(shuffled)
     assert first.encode() == second.encode()
     assert [definition["name"] for definition in json.loads(first)] == ["a", "b"]
 
