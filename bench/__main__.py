@@ -1,0 +1,127 @@
+"""`python -m bench`: measure what docs/benchmarks.md states.
+
+    python -m bench program            registering everything, under mocks
+    python -m bench rehearsal          each step with the real engine, memory
+    python -m bench unit               the fast test suite
+    python -m bench clone              fresh clone to finished rehearsal, engine cached
+    python -m bench clone --uncached   the same with an empty cache folder
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).parents[1]
+SERVICES = (1, 2, 4, 8)
+RUNS = 5
+
+app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
+
+
+@app.command()
+def program() -> None:
+    """Time and memory of the program's own share, and how both grow."""
+    print(f"median of {RUNS} fresh processes: imports, registering under mocks, memory")
+    for services in SERVICES:
+        runs = [_register(services) for _ in range(RUNS)]
+        count = runs[0]["resources"]
+        imports, build, memory = (
+            statistics.median(run[key] for run in runs)
+            for key in ("imports", "build", "memory")
+        )
+        print(
+            f"{services} services, {count:.0f} resources: imports {imports:.2f} s, "
+            f"registering {build:.2f} s, {memory:.0f} MiB"
+        )
+
+
+@app.command(hidden=True)
+def register(services: int) -> None:
+    """One measurement of `program`, in a process of its own."""
+    began = time.perf_counter()
+    from bench.program import build
+
+    imported = time.perf_counter()
+    count = build(services)
+    done = time.perf_counter()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        json.dumps(
+            {
+                "imports": imported - began,
+                "build": done - imported,
+                "memory": memory,
+                "resources": count,
+            }
+        )
+    )
+
+
+@app.command()
+def rehearsal() -> None:
+    """Each step of both stacks, with the engine and its language host warm."""
+    for stack in ("production", "staging"):
+        command = [sys.executable, "-m", "rehearsal", "run", "--stack", stack, "--json"]
+        report = json.loads(_output(command))
+        made = sum(report["emulated"].values()) + sum(report["recorded"].values())
+        print(f"{stack}: {made} resources, {report['seconds']:.0f} s in all")
+        for timing in report["timings"].items():
+            print("  {}: {:.1f} s".format(*timing))
+        print(f"  provider and emulator: {report['cloud_memory_mib']} MiB at most")
+
+
+@app.command()
+def unit() -> None:
+    """Wall time of the unit suite."""
+    began = time.perf_counter()
+    said = _output([sys.executable, "-m", "pytest", "-q", "tests/unit"])
+    print(said.strip().splitlines()[-1])
+    print(f"wall: {time.perf_counter() - began:.1f} s")
+
+
+@app.command()
+def clone(
+    uncached: Annotated[
+        bool, typer.Option("--uncached", help="With an empty engine cache.")
+    ] = False,
+) -> None:
+    """From `git clone` to a finished rehearsal of production."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "clone")
+        environment = dict(os.environ)
+        if uncached:
+            environment["STROMHALTIG_CACHE"] = str(Path(folder, "cache"))
+            environment["GOCACHE"] = str(Path(folder, "go-build"))
+        began = time.perf_counter()
+        subprocess.run(["git", "clone", "-q", ROOT, target], check=True)
+        subprocess.run(["make", "rehearse"], cwd=target, env=environment, check=True)
+        cache = "empty" if uncached else "warm"
+        print(f"engine cache {cache}: {time.perf_counter() - began:.0f} s")
+
+
+def _register(services: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench", "register", str(services)]
+    measured: dict[str, float] = json.loads(_output(command))
+    return measured
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    app()

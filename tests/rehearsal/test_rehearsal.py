@@ -1,0 +1,235 @@
+"""The rehearsal as its user runs it: real engine, real program, real processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 600
+STEPS = [
+    "preview",
+    "up",
+    "preview again",
+    "change",
+    "drift",
+    "failing update",
+    "destroy",
+]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the program: the developer's own rehearsal is not disturbed."""
+    target = tmp_path_factory.mktemp("clone") / "clone"
+    shutil.copytree(
+        ROOT,
+        target,
+        ignore=shutil.ignore_patterns(".*", "node_modules", "__pycache__"),
+    )
+    return target
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "rehearsal", *arguments]
+
+
+def rehearse(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def start(clone: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A rehearsal under way: its first step has passed, so `up` is running."""
+    process = subprocess.Popen(
+        command("run", *arguments),
+        cwd=clone,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "preview" in line and "✓" in line:
+            time.sleep(3)
+            return process
+    raise AssertionError(f"the rehearsal ended with {process.wait()}")
+
+
+def processes_in(clone: Path) -> list[str]:
+    """Command lines of what still runs in or for the clone."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            where = str((folder / "cwd").readlink())
+        except OSError:
+            continue
+        if str(clone) in line or where.startswith(str(clone)):
+            found.append(line)
+    return found
+
+
+def gone(clone: Path, seconds: float = 20) -> bool:
+    """Whether everything ends within some seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not processes_in(clone):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+@pytest.mark.parametrize(("stack", "least"), [("production", 60), ("staging", 60)])
+def test_each_committed_stack_passes_every_step(clone, stack, least):
+    done = rehearse(clone, "run", "--stack", stack, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["passed"]
+    assert [step["name"] for step in report["steps"]] == STEPS
+    assert sum(report["emulated"].values()) >= least
+    assert {token.split(":")[0] for token in report["recorded"]} == {"random"}
+    assert "domain.zone_id" in report["injected"]
+    assert processes_in(clone) == []
+    assert not (clone / ".rehearsal" / stack).exists()
+
+
+def test_the_stack_files_are_used_but_not_written(clone):
+    for file in ROOT.glob("Pulumi*.yaml"):
+        assert (clone / file.name).read_bytes() == file.read_bytes()
+
+
+def test_interrupting_leaves_no_process_and_no_state(clone):
+    process = start(clone, "--stack", "staging")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert gone(clone), processes_in(clone)
+    assert not (clone / ".rehearsal" / "staging").exists()
+
+
+@pytest.fixture
+def killed(clone: Path) -> Path:
+    """A clone whose rehearsal was killed in the middle of `up`."""
+    process = start(clone, "--stack", "staging")
+    process.kill()
+    process.wait()
+    return clone
+
+
+def test_a_killed_rehearsal_leaves_no_process_and_the_next_one_cleans_up(killed):
+    assert gone(killed), processes_in(killed)
+    assert (killed / ".rehearsal" / "staging" / "state").exists()
+    done = rehearse(killed, "run", "--stack", "staging")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Cleaned up after the rehearsal of staging" in done.stdout
+
+
+def test_a_second_rehearsal_at_the_same_time_is_refused(clone):
+    first = start(clone, "--stack", "staging")
+    try:
+        second = rehearse(clone, "run", "--stack", "production")
+        assert second.returncode == 2
+        assert f"pid {first.pid}" in second.stderr
+        assert "Another rehearsal is running" in second.stderr
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.wait(timeout=60)
+
+
+def test_a_port_in_use_is_named_and_nothing_is_left(clone):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = rehearse(clone, "run", "--port", str(port))
+    assert done.returncode == 2
+    assert f"--port {port}: cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Choose another port" in done.stderr
+    assert not (clone / ".rehearsal" / "production").exists()
+
+
+def test_an_unknown_stack_names_those_that_exist(clone):
+    done = rehearse(clone, "run", "--stack", "prodution")
+    assert done.returncode == 2
+    assert "Stacks here: production, staging" in done.stderr
+
+
+def test_bad_settings_fail_the_rehearsal_before_anything_is_made(clone, tmp_path):
+    broken = tmp_path / "clone"
+    shutil.copytree(clone, broken, ignore=shutil.ignore_patterns(".rehearsal"))
+    file = broken / "Pulumi.staging.yaml"
+    file.write_text(file.read_text().replace("nat: instance", "nat: instnace"))
+    done = rehearse(broken, "run", "--stack", "staging", "--json")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert [step["name"] for step in report["steps"]] == ["preview"]
+    assert 'stromhaltig:network.nat: "instnace" is not one of' in done.stdout.replace(
+        '\\"', '"'
+    )
+    assert report["steps"][0]["changes"] == {}
+
+
+@pytest.fixture
+def kept(clone: Path) -> Iterator[Path]:
+    """A staging stack that was left running."""
+    done = rehearse(clone, "run", "--stack", "staging", "--keep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "make rehearse-stop" in done.stdout
+    yield clone
+    rehearse(clone, "stop")
+
+
+def test_a_kept_stack_answers_to_boto3_and_pulumi_until_it_is_stopped(kept):
+    project = kept / ".rehearsal" / "staging"
+    script = f"cd {project} && . ./env.sh && "
+    outputs = subprocess.run(
+        ["sh", "-c", script + "pulumi stack output --json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    endpoint = subprocess.run(
+        ["sh", "-c", script + 'printf %s "$AWS_ENDPOINT_URL"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    ecs = boto3.client(
+        "ecs",
+        endpoint_url=endpoint,
+        region_name="eu-central-1",
+        aws_access_key_id="rehearsal",
+        aws_secret_access_key="rehearsal",
+    )
+    clusters = ecs.list_clusters()["clusterArns"]
+    assert [arn.rsplit("/", 1)[-1] for arn in clusters] == [
+        json.loads(outputs)["cluster"]
+    ]
+
+    refused = rehearse(kept, "run", "--stack", "staging")
+    assert refused.returncode == 2
+    assert "make rehearse-stop" in refused.stderr
+
+    stopped = rehearse(kept, "stop")
+    assert stopped.returncode == 0
+    assert gone(kept), processes_in(kept)
+    assert not project.exists()
