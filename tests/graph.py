@@ -108,8 +108,6 @@ class Graph:
         self.messages: list[tuple[str, str]] = []
         self._recorded: dict[str, Recorded] = {}
 
-    # -- building ---------------------------------------------------------------
-
     def build(
         self,
         program: Callable[[], Any],
@@ -154,8 +152,6 @@ class Graph:
         if recorder.problems:
             raise AssertionError("\n".join(recorder.problems))
         return self.outputs
-
-    # -- asking -----------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Recorded]:
         return iter(self._recorded.values())

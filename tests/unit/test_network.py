@@ -74,9 +74,6 @@ def default_routes(graph, tier):
     return [routes.get(tables[subnet.id]) for subnet in subnets(graph, tier)]
 
 
-# Tiers
-
-
 def test_each_zone_has_a_subnet_of_each_tier():
     graph = built(availability_zones=ZONES)
     for tier in ("public", "private", "isolated"):
@@ -121,9 +118,6 @@ def test_too_many_zones_and_ranges_that_do_not_fit_are_refused(graph):
     with pytest.raises(ValueError, match=r'"10\.0\.0\.0/24" is too small'):
         graph.build(lambda: network(cidr="10.0.0.0/24"))
     assert graph.resources == []
-
-
-# Ways out
 
 
 @pytest.mark.parametrize("nat", STRATEGIES)
@@ -189,9 +183,6 @@ def test_what_has_a_public_address_waits_for_the_way_to_the_internet(nat):
         assert gateway in graph.dependencies(resource)
 
 
-# NAT instance
-
-
 @pytest.fixture
 def behind_instance():
     return built(nat="instance")
@@ -253,9 +244,6 @@ def test_the_script_forwards_what_leaves_the_vpc(instance):
     assert script.startswith("#!/bin/bash\n")
 
 
-# Endpoints
-
-
 def test_s3_is_reached_without_nat_from_private_and_isolated_subnets():
     graph = built()
     endpoint = graph.one(ENDPOINT)
@@ -308,9 +296,6 @@ def test_private_names_of_endpoints_resolve():
 def test_without_interface_endpoints_there_is_no_group_for_them():
     graph = built()
     assert graph.all(GROUP) == []
-
-
-# Records of traffic, and what is closed
 
 
 def test_the_default_security_group_admits_nothing():
