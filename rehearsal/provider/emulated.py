@@ -86,6 +86,7 @@ class Emulated(Lifecycle):
         live = self.row.read(self.aws, id, {**inputs, **state})
         if live is None:
             return None
+        made = str(live.pop("id", id))
         known = self._complete(inputs) if inputs else self._imported(live)
         found = {
             key: value
@@ -98,9 +99,7 @@ class Emulated(Lifecycle):
         if self.row.tagged:
             found["tagsAll"] = live.get("tagsAll") or {}
         found = {k: v for k, v in found.items() if k in inputs or not self._usual(k, v)}
-        outputs = {**_carried_over(found), **live}
-        made = str(outputs.pop("id", id))
-        return Reading(made, outputs, _without_none(found))
+        return Reading(made, {**_carried_over(found), **live}, _without_none(found))
 
     def update(
         self,
@@ -124,6 +123,7 @@ class Emulated(Lifecycle):
         live = self.row.read(self.aws, id, {**state, **inputs})
         if live is None:
             raise LookupError(f"{self.token} {id} is gone right after it was made")
+        live.pop("id", None)
         for key in inputs.keys() & self.row.carried() - self.row.unverified - {"tags"}:
             if where := not_kept(inputs[key], live.get(key), key):
                 raise LookupError(

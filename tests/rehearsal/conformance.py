@@ -8,8 +8,9 @@ A test module declares one `Case` per row and hands them to `Conformance`:
     class TestRows(Conformance):
         cases = {"aws:ec2/vpc:Vpc": vpc}
 
-All tests share one cloud that is never emptied, so explicit names come from
-`site.name()`, and what a row leaves behind is told by comparing listings.
+All tests share one cloud that is never emptied, and all tests of a row share what its
+case has built. So explicit names come from `site.name()`, and what a row leaves behind
+is told by comparing listings.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ class Case:
     forget: takes away what rightly stays after a delete, from the state, so that
         an explicit name is free again.
     unlock: takes off what keeps the resource from being deleted, from the state.
+    adopted: AWS makes such a thing by itself; the row takes it over and leaves it.
+    traces: what else comes with the resource and must go with it.
     """
 
     inputs: Properties
@@ -91,8 +94,9 @@ class Case:
     refused: Sequence[tuple[Properties, str]] = ()
     import_id: Callable[[Properties], str] | None = None
     forget: Callable[[Properties], object] | None = None
-    adopted: bool = False
     unlock: Callable[[Properties], object] | None = None
+    adopted: bool = False
+    traces: Callable[[], Collection[Any]] = tuple
 
 
 class Site:
@@ -184,6 +188,22 @@ class Resource:
         """Delete it."""
         self.lifecycle.delete(self.id, self.outputs, self.inputs)
 
+    def end(self, case: Case) -> None:
+        """Take away what is there, and what rightly stays after a delete."""
+        if not self.id or not self.refresh():
+            return
+        state = {**self.outputs, "id": self.id}
+        if case.unlock is not None:
+            case.unlock(state)
+        self.destroy()
+        if case.forget is not None:
+            case.forget(state)
+        self.id = ""
+
+    def stranger(self) -> Resource:
+        """A resource of the same type that has nothing yet."""
+        return Resource(self.row.token, self.lifecycle.aws)
+
     def live(self, key: str) -> Any:
         """An input's value in the cloud, with all that is known of it taken away."""
         known = {**self.inputs, **self.outputs}
@@ -220,8 +240,10 @@ class Conformance:
 
     cases: ClassVar[Mapping[str, Callable[[Site], Case]]] = {}
 
-    def test_the_case_exercises_every_input(self, token: str, site: Site) -> None:
-        case, row = self.cases[token](site), ROWS[token]
+    def test_the_case_exercises_every_input(
+        self, case: Case, resource: Resource
+    ) -> None:
+        row = resource.row
         tags = {"tags", "tagsAll"} if row.tagged else set()
         tried = {*case.inputs, *case.updates, *case.replaces, *case.unverified}
         by_itself = {row.autoname} - row.updates
@@ -231,8 +253,7 @@ class Conformance:
         assert not row.updates & row.replaces
         assert case.drift or not row.updates - row.unverified
 
-    def test_creating_settles(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_creating_settles(self, case: Case, resource: Resource) -> None:
         before = _count(case)
         resource.up(case.inputs)
         assert resource.id
@@ -240,17 +261,15 @@ class Conformance:
         _assert_settled(resource, case.inputs)
         _assert_declared(resource)
 
-    def test_deleting_leaves_nothing(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
-        before = sorted(map(str, case.listing()))
+    def test_deleting_leaves_nothing(self, case: Case, resource: Resource) -> None:
+        before = _everything(case)
         resource.up(case.inputs)
         resource.destroy()
-        assert sorted(map(str, case.listing())) == before
+        assert _everything(case) == before
         resource.destroy()
         assert resource.refresh() == case.adopted
 
-    def test_an_input_changes_in_place(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_an_input_changes_in_place(self, case: Case, resource: Resource) -> None:
         resource.up(case.inputs)
         for key, program, value in _changes(case.inputs, case.updates):
             id = resource.id
@@ -265,12 +284,13 @@ class Conformance:
                 _assert_carried(resource, key, case.inputs[key])
             _assert_settled(resource, case.inputs)
 
-    def test_an_input_that_cannot_change_replaces(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_an_input_that_cannot_change_replaces(
+        self, case: Case, resource: Resource
+    ) -> None:
         replaces = dict(case.replaces)
         named = resource.row.autoname
         if named and named not in {*resource.row.updates, *replaces}:
-            replaces[named] = site.name()
+            replaces[named] = f"{resource.row.name_prefix}{resource.name}-other"
         resource.up(case.inputs)
         count = _count(case)
         for key in [k for k, to in replaces.items() if isinstance(to, Uncarried)]:
@@ -286,28 +306,25 @@ class Conformance:
             resource.up(case.inputs)
             _assert_settled(resource, case.inputs)
 
-    def test_an_input_is_carried_at_creation(self, token: str, site: Site) -> None:
-        case = self.cases[token](site)
+    def test_an_input_is_carried_at_creation(
+        self, case: Case, resource: Resource
+    ) -> None:
         for key, program, value in _changes(case.inputs, case.updates):
-            resource = Resource(token, site.aws)
             resource.up(program)
             _assert_carried(resource, key, value)
             _assert_settled(resource, program)
-            if case.unlock is not None:
-                case.unlock({**resource.outputs, "id": resource.id})
-            resource.destroy()
-            _forget(case, resource)
+            resource.end(case)
 
-    def test_an_unverified_input_is_given_back(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_an_unverified_input_is_given_back(
+        self, case: Case, resource: Resource
+    ) -> None:
         for key, program, value in _changes(case.inputs, case.unverified):
             resource.up(program)
             _assert_settled(resource, program)
             assert resource.inputs[key] == value
             assert resource.outputs[key] == value
 
-    def test_tags_follow_the_program(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_tags_follow_the_program(self, case: Case, resource: Resource) -> None:
         if not resource.row.tagged:
             assert "tags" in resource.problems({**case.inputs, "tags": {}})[0]
             return
@@ -320,8 +337,7 @@ class Conformance:
         assert resource.live("tagsAll") == {**DEFAULT_TAGS, **program["tags"]}
         _assert_settled(resource, program)
 
-    def test_drift_is_seen_and_repaired(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_drift_is_seen_and_repaired(self, case: Case, resource: Resource) -> None:
         resource.up(case.inputs)
         for drift in case.drift:
             wanted = resource.live(drift.seen)
@@ -334,19 +350,17 @@ class Conformance:
             _assert_settled(resource, case.inputs)
 
     def test_one_deleted_by_somebody_else_is_missed(
-        self, token: str, site: Site
+        self, case: Case, resource: Resource
     ) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
         resource.up(case.inputs)
         other = copy.copy(resource)
         other.destroy()
         assert resource.refresh() == case.adopted
         resource.destroy()
 
-    def test_an_existing_one_is_imported(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_an_existing_one_is_imported(self, case: Case, resource: Resource) -> None:
         resource.up(case.inputs)
-        adopted = Resource(token, site.aws)
+        adopted = resource.stranger()
         state = {**resource.outputs, "id": resource.id}
         assert adopted.adopt(case.import_id(state) if case.import_id else resource.id)
         assert adopted.id == resource.id
@@ -354,46 +368,47 @@ class Conformance:
         _assert_settled(adopted, case.inputs)
 
     def test_an_id_that_nothing_has_is_not_imported(
-        self, token: str, site: Site
+        self, case: Case, resource: Resource
     ) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
         resource.up(case.inputs)
         resource.destroy()
         state = {**resource.outputs, "id": resource.id}
         gone = case.import_id(state) if case.import_id else resource.id
-        assert Resource(token, site.aws).adopt(gone) == case.adopted
+        assert resource.stranger().adopt(gone) == case.adopted
 
-    def test_what_is_not_carried_is_refused(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_what_is_not_carried_is_refused(
+        self, case: Case, resource: Resource
+    ) -> None:
         key = next(iter(case.inputs))
         [misspelt] = resource.problems({**case.inputs, f"{key}x": UNKNOWN})
         assert f"{key}x: unknown property" in misspelt
         assert f'"{key}"' in misspelt
-        for uncarried in set(schema.resource(token).inputs) - resource.row.carried():
+        for uncarried in (
+            set(schema.resource(resource.row.token).inputs) - resource.row.carried()
+        ):
             [problem] = resource.problems({**case.inputs, uncarried: UNKNOWN})
             assert problem.startswith(f"{uncarried}: the rehearsal does not carry")
 
     def test_what_aws_refuses_is_refused_at_preview(
-        self, token: str, site: Site
+        self, case: Case, resource: Resource
     ) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
         for wrong, words in case.refused:
             problems = resource.problems(_merged(case.inputs, wrong))
             assert any(words in problem for problem in problems), (wrong, problems)
 
-    def test_values_that_are_not_known_yet_pass(self, token: str, site: Site) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
+    def test_values_that_are_not_known_yet_pass(
+        self, case: Case, resource: Resource
+    ) -> None:
         assert resource.problems(dict.fromkeys(case.inputs, UNKNOWN)) == []
         program = _travelled(case.inputs)
         outputs = _travelled(resource.lifecycle.preview(program))
         assert program.items() <= outputs.items()
-        assert set(schema.resource(token).outputs) <= set(outputs)
+        assert set(schema.resource(resource.row.token).outputs) <= set(outputs)
 
     def test_one_that_was_only_half_made_is_known_and_removed(
-        self, token: str, site: Site, monkeypatch: pytest.MonkeyPatch
+        self, case: Case, resource: Resource, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        case, resource = self.cases[token](site), Resource(token, site.aws)
-        before = sorted(map(str, case.listing()))
+        before = _everything(case)
 
         def fail(*_: object) -> None:
             raise ClientError({"Error": {"Code": "Throttling"}}, "Finish")
@@ -411,7 +426,7 @@ class Conformance:
         assert not resource.preview(case.inputs).replaces
         resource.up(case.inputs)
         resource.destroy()
-        assert sorted(map(str, case.listing())) == before
+        assert _everything(case) == before
 
 
 def _changes(
@@ -430,6 +445,10 @@ def _merged(inputs: Properties, changes: Properties) -> Properties:
 
 def _travelled(properties: Mapping[str, Any]) -> Properties:
     return wire.decode(wire.encode(properties))
+
+
+def _everything(case: Case) -> list[str]:
+    return sorted(str(one) for one in (*case.listing(), *case.traces()))
 
 
 def _count(case: Case) -> int:

@@ -14,7 +14,9 @@ from rehearsal.provider.row import Aws  # noqa: E402
 from tests.rehearsal.conformance import (  # noqa: E402
     DEFAULT_TAGS,
     REGION,
+    Case,
     Conformance,
+    Resource,
     Site,
 )
 
@@ -51,6 +53,29 @@ def aws(endpoint: str) -> Aws:
 def site(aws: Aws) -> Site:
     """A place to build one test's resources in, with names that nothing else has."""
     return Site(aws)
+
+
+@pytest.fixture(scope="session")
+def _cases() -> dict[str, Case]:
+    return {}
+
+
+@pytest.fixture
+def case(
+    request: pytest.FixtureRequest, token: str, site: Site, _cases: dict[str, Case]
+) -> Case:
+    """The case of a row; what it needs is built once."""
+    if token not in _cases:
+        _cases[token] = request.cls.cases[token](site)
+    return _cases[token]
+
+
+@pytest.fixture
+def resource(token: str, case: Case, aws: Aws) -> Iterator[Resource]:
+    """A resource of the row's type that does not exist yet, and is gone in the end."""
+    resource = Resource(token, aws)
+    yield resource
+    resource.end(case)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

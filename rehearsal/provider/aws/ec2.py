@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from rehearsal.provider.aws.checks import arn, matching, one_of, value_at, within
+from rehearsal.provider.aws.documents import document
 from rehearsal.provider.row import (
     Aws,
     Row,
@@ -68,11 +71,7 @@ class Ec2Row(Row):
 
     def common(self, aws: Aws, id: str, live: Mapping[str, Any]) -> Properties:
         """What every one of them shows."""
-        return {
-            "arn": self.arn(aws, id),
-            "ownerId": live.get("OwnerId", aws.account_id),
-            "tagsAll": tag_map(live.get("Tags")),
-        }
+        return {"arn": self.arn(aws, id), "tagsAll": tag_map(live.get("Tags"))}
 
 
 class Vpc(Ec2Row):
@@ -83,6 +82,11 @@ class Vpc(Ec2Row):
     describe = ("describe_vpcs", "VpcIds", "Vpcs")
     replaces = frozenset({"cidrBlock", "instanceTenancy"})
     updates = frozenset({"enableDnsHostnames", "enableDnsSupport"})
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "enableDnsHostnames": False,
+        "enableDnsSupport": True,
+        "instanceTenancy": "default",
+    }
 
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
         return cidr_problems(inputs, "cidrBlock", smallest=28, largest=16)
@@ -90,7 +94,7 @@ class Vpc(Ec2Row):
     def create(self, aws: Aws, inputs: Properties) -> str:
         created = aws.client("ec2").create_vpc(
             CidrBlock=inputs["cidrBlock"],
-            InstanceTenancy=inputs.get("instanceTenancy", "default"),
+            InstanceTenancy=inputs["instanceTenancy"],
             TagSpecifications=self.tag_specification(inputs),
         )
         return str(created["Vpc"]["VpcId"])
@@ -113,6 +117,7 @@ class Vpc(Ec2Row):
         main = tables["RouteTables"][0]["RouteTableId"]
         return {
             **self.common(aws, id, live),
+            "ownerId": live["OwnerId"],
             "cidrBlock": live["CidrBlock"],
             "instanceTenancy": live["InstanceTenancy"],
             "enableDnsHostnames": self._dns(aws, id, "Hostnames"),
@@ -134,10 +139,9 @@ class Vpc(Ec2Row):
 
     def _set_dns(self, aws: Aws, id: str, inputs: Properties) -> None:
         ec2 = aws.client("ec2")
-        support = inputs.get("enableDnsSupport", True)
-        hostnames = inputs.get("enableDnsHostnames", False)
-        ec2.modify_vpc_attribute(VpcId=id, EnableDnsSupport={"Value": support})
-        ec2.modify_vpc_attribute(VpcId=id, EnableDnsHostnames={"Value": hostnames})
+        for key in ("enableDnsSupport", "enableDnsHostnames"):
+            attribute = key[0].upper() + key[1:]
+            ec2.modify_vpc_attribute(VpcId=id, **{attribute: {"Value": inputs[key]}})
 
     def _dns(self, aws: Aws, id: str, what: str) -> bool:
         answer = aws.client("ec2").describe_vpc_attribute(
@@ -177,6 +181,7 @@ class InternetGateway(Ec2Row):
         attached = [one["VpcId"] for one in live.get("Attachments", [])]
         return {
             **self.common(aws, id, live),
+            "ownerId": live.get("OwnerId", aws.account_id),
             "vpcId": attached[0] if attached else None,
         }
 
@@ -210,6 +215,7 @@ class Subnet(Ec2Row):
     describe = ("describe_subnets", "SubnetIds", "Subnets")
     replaces = frozenset({"vpcId", "cidrBlock", "availabilityZone"})
     updates = frozenset({"mapPublicIpOnLaunch"})
+    defaults: ClassVar[Mapping[str, Any]] = {"mapPublicIpOnLaunch": False}
 
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
         return cidr_problems(inputs, "cidrBlock", smallest=28, largest=16)
@@ -226,7 +232,7 @@ class Subnet(Ec2Row):
     def finish(self, aws: Aws, id: str, inputs: Properties) -> None:
         aws.client("ec2").modify_subnet_attribute(
             SubnetId=id,
-            MapPublicIpOnLaunch={"Value": bool(inputs.get("mapPublicIpOnLaunch"))},
+            MapPublicIpOnLaunch={"Value": inputs["mapPublicIpOnLaunch"]},
         )
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
@@ -235,6 +241,7 @@ class Subnet(Ec2Row):
             return None
         return {
             **self.common(aws, id, live),
+            "ownerId": live["OwnerId"],
             "vpcId": live["VpcId"],
             "cidrBlock": live["CidrBlock"],
             "availabilityZone": live["AvailabilityZone"],
@@ -270,7 +277,11 @@ class RouteTable(Ec2Row):
         live = self.live(aws, id)
         if live is None:
             return None
-        return {**self.common(aws, id, live), "vpcId": live["VpcId"]}
+        return {
+            **self.common(aws, id, live),
+            "ownerId": live["OwnerId"],
+            "vpcId": live["VpcId"],
+        }
 
     def delete(self, aws: Aws, id: str, state: Properties) -> None:
         deleted(aws.client("ec2").delete_route_table, RouteTableId=id)
@@ -303,7 +314,7 @@ class Route(Ec2Row):
         return f"{inputs['routeTableId']}/{inputs['destinationCidrBlock']}"
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
-        table, destination = id.split("/", 1)
+        table, destination = self._place(id)
         try:
             found = aws.client("ec2").describe_route_tables(RouteTableIds=[table])
         except ClientError as error:
@@ -314,6 +325,7 @@ class Route(Ec2Row):
             if route.get("DestinationCidrBlock") == destination:
                 targets = {ours: route.get(f) for ours, f in ROUTE_TARGETS.items()}
                 return {
+                    "id": f"{table}/{destination}",
                     "routeTableId": table,
                     "destinationCidrBlock": destination,
                     "state": route["State"],
@@ -327,12 +339,17 @@ class Route(Ec2Row):
         aws.client("ec2").replace_route(**self._call(new))
 
     def delete(self, aws: Aws, id: str, state: Properties) -> None:
-        table, destination = id.split("/", 1)
+        table, destination = self._place(id)
         deleted(
             aws.client("ec2").delete_route,
             RouteTableId=table,
             DestinationCidrBlock=destination,
         )
+
+    def _place(self, id: str) -> tuple[str, str]:
+        """Table and destination; `pulumi import` takes them with an underscore."""
+        table, _, destination = id.replace("_", "/", 1).partition("/")
+        return table, destination
 
     def _call(self, inputs: Properties) -> dict[str, Any]:
         return {
@@ -357,35 +374,42 @@ class RouteTableAssociation(Ec2Row):
         return str(created["AssociationId"])
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
-        one = self._live(aws, known["subnetId"])
+        # A change of table gives the association another id: it is known by its
+        # subnet, with which `pulumi import` begins too (SUBNET/TABLE).
+        subnet, _, table = id.partition("/")
+        one = self._live(aws, known.get("subnetId", subnet), id)
         if one is None:
             return None
-        return {"subnetId": one["SubnetId"], "routeTableId": one["RouteTableId"]}
+        return {
+            "id": one["RouteTableAssociationId"] if table else id,
+            "subnetId": one["SubnetId"],
+            "routeTableId": one["RouteTableId"],
+        }
 
     def update(
         self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
     ) -> None:
-        current = self._live(aws, old["subnetId"]) or {}
+        current = self._live(aws, new["subnetId"], id) or {}
         aws.client("ec2").replace_route_table_association(
             AssociationId=current.get("RouteTableAssociationId", id),
             RouteTableId=new["routeTableId"],
         )
 
     def delete(self, aws: Aws, id: str, state: Properties) -> None:
-        # A change of table gives the association a new id, so look it up.
-        current = self._live(aws, state["subnetId"])
+        current = self._live(aws, state["subnetId"], id)
         if current is not None:
             deleted(
                 aws.client("ec2").disassociate_route_table,
                 AssociationId=current["RouteTableAssociationId"],
             )
 
-    def _live(self, aws: Aws, subnet: str) -> dict[str, Any] | None:
-        of_subnet = [{"Name": "association.subnet-id", "Values": [subnet]}]
-        tables = aws.client("ec2").describe_route_tables(Filters=of_subnet)
-        for table in tables["RouteTables"]:
+    def _live(self, aws: Aws, subnet: str, id: str) -> dict[str, Any] | None:
+        for table in aws.client("ec2").describe_route_tables()["RouteTables"]:
             for one in table["Associations"]:
-                if one.get("SubnetId") == subnet:
+                if (
+                    subnet == one.get("SubnetId")
+                    or id == one["RouteTableAssociationId"]
+                ):
                     return dict(one)
         return None
 
@@ -396,12 +420,16 @@ class Eip(Ec2Row):
     token = "aws:ec2/eip:Eip"
     kind = "elastic-ip"
     describe = ("describe_addresses", "AllocationIds", "Addresses")
-    replaces = frozenset({"domain"})
     updates = frozenset({"instance"})
+    unverified = frozenset({"domain"})  # there is but one left
+    defaults: ClassVar[Mapping[str, Any]] = {"domain": "vpc"}
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        return one_of(inputs, "domain", ("vpc",))
 
     def create(self, aws: Aws, inputs: Properties) -> str:
         created = aws.client("ec2").allocate_address(
-            Domain=inputs.get("domain", "vpc"),
+            Domain=inputs["domain"],
             TagSpecifications=self.tag_specification(inputs),
         )
         return str(created["AllocationId"])
@@ -450,6 +478,16 @@ class NatGateway(Ec2Row):
     kind = "natgateway"
     describe = ("describe_nat_gateways", "NatGatewayIds", "NatGateways")
     replaces = frozenset({"subnetId", "allocationId", "connectivityType"})
+    defaults: ClassVar[Mapping[str, Any]] = {"connectivityType": "public"}
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        problems = one_of(inputs, "connectivityType", ("public", "private"))
+        private = inputs.get("connectivityType") == "private"
+        if private and inputs.get("allocationId"):
+            problems.append("allocationId: a private NAT gateway has no public address")
+        if not private and not inputs.get("allocationId"):
+            problems.append("allocationId: a public NAT gateway needs an address")
+        return problems
 
     def create(self, aws: Aws, inputs: Properties) -> str:
         created = aws.client("ec2").create_nat_gateway(
@@ -463,11 +501,11 @@ class NatGateway(Ec2Row):
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
         live = self.live(aws, id)
-        if live is None or live["State"] == "deleted":
+        if live is None or live["State"] in ("deleted", "deleting"):
             return None
         address = (live.get("NatGatewayAddresses") or [{}])[0]
         return {
-            **self.common(aws, id, live),
+            "tagsAll": tag_map(live.get("Tags")),
             "subnetId": live["SubnetId"],
             "allocationId": address.get("AllocationId"),
             "connectivityType": live.get("ConnectivityType", "public"),
@@ -477,7 +515,23 @@ class NatGateway(Ec2Row):
         }
 
     def delete(self, aws: Aws, id: str, state: Properties) -> None:
-        deleted(aws.client("ec2").delete_nat_gateway, NatGatewayId=id)
+        ec2 = aws.client("ec2")
+        live = self.live(aws, id)
+        if live is None or live["State"] == "deleted":
+            return
+        ec2.delete_nat_gateway(NatGatewayId=id)
+        # AWS frees address and network interface by itself; moto keeps both.
+        for address in live["NatGatewayAddresses"]:
+            if address.get("AssociationId"):
+                ec2.disassociate_address(AssociationId=address["AssociationId"])
+            deleted(
+                ec2.delete_network_interface,
+                NetworkInterfaceId=address["NetworkInterfaceId"],
+            )
+
+
+_DESCRIPTION = r"[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]{0,255}"
+_DESCRIPTION_SAYS = "at most 255 characters of a-z A-Z 0-9 . _-:/()#,@[]+=&;{}!$*"
 
 
 class SecurityGroup(Ec2Row):
@@ -488,12 +542,21 @@ class SecurityGroup(Ec2Row):
     describe = ("describe_security_groups", "GroupIds", "SecurityGroups")
     autoname: ClassVar[str | None] = "name"
     replaces = frozenset({"description", "vpcId"})
-    unverified = frozenset({"revokeRulesOnDelete"})
+    unverified = frozenset({"revokeRulesOnDelete"})  # a step of the provider's own
+    defaults: ClassVar[Mapping[str, Any]] = {"description": "Managed by Pulumi"}
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        problems = matching(inputs, "description", _DESCRIPTION, _DESCRIPTION_SAYS)
+        if inputs.get("description") == "":
+            problems.append("description: must not be empty")
+        return problems + matching(
+            inputs, "name", r"(?!sg-).{1,255}", "1 to 255 characters, not sg-..."
+        )
 
     def create(self, aws: Aws, inputs: Properties) -> str:
         created = aws.client("ec2").create_security_group(
             GroupName=inputs["name"],
-            Description=inputs.get("description", "Managed by Pulumi"),
+            Description=inputs["description"],
             TagSpecifications=self.tag_specification(inputs),
             **given(inputs, vpcId="VpcId"),
         )
@@ -509,6 +572,7 @@ class SecurityGroup(Ec2Row):
             return None
         return {
             **self.common(aws, id, live),
+            "ownerId": live["OwnerId"],
             "name": live["GroupName"],
             "description": live["Description"],
             "vpcId": live.get("VpcId"),
@@ -524,7 +588,22 @@ class DefaultSecurityGroup(SecurityGroup):
     token = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
     autoname = None
     replaces = frozenset({"vpcId"})
+    updates = frozenset({"ingress", "egress"})
     unverified = frozenset()
+    defaults: ClassVar[Mapping[str, Any]] = {"ingress": [], "egress": []}
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        rules = [
+            (f"{key}[{i}]", rule)
+            for key in ("ingress", "egress")
+            for i, rule in enumerate(inputs.get(key) or [])
+            if not is_unknown(inputs[key])
+        ]
+        return [
+            f"{at}.{field}: the rehearsal does not carry this of a default group's rule"
+            for at, rule in rules
+            for field in sorted(set(rule) - set(_INLINE_RULE) - {"cidrBlocks"})
+        ]
 
     def create(self, aws: Aws, inputs: Properties) -> str:
         found = aws.client("ec2").describe_security_groups(
@@ -536,15 +615,71 @@ class DefaultSecurityGroup(SecurityGroup):
         return str(found["SecurityGroups"][0]["GroupId"])
 
     def finish(self, aws: Aws, id: str, inputs: Properties) -> None:
-        clear_rules(aws, id)
+        self._set_rules(aws, id, inputs)
         self.retag(aws, id, {}, inputs)
+
+    def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
+        live = self.live(aws, id)
+        if live is None:
+            return None
+        return {
+            **self.common(aws, id, live),
+            "ownerId": live["OwnerId"],
+            "name": live["GroupName"],
+            "description": live["Description"],
+            "vpcId": live["VpcId"],
+            "ingress": [_inline_rule(one) for one in live["IpPermissions"]],
+            "egress": [_inline_rule(one) for one in live["IpPermissionsEgress"]],
+        }
+
+    def update(
+        self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
+    ) -> None:
+        self._set_rules(aws, id, new)
+        self.retag(aws, id, old, new)
 
     def delete(self, aws: Aws, id: str, state: Properties) -> None:
         """AWS removes it with its VPC."""
 
+    def _set_rules(self, aws: Aws, id: str, inputs: Properties) -> None:
+        ec2 = aws.client("ec2")
+        clear_rules(aws, id)
+        if inputs.get("ingress"):
+            ec2.authorize_security_group_ingress(
+                GroupId=id, IpPermissions=_permissions(inputs["ingress"])
+            )
+        if inputs.get("egress"):
+            ec2.authorize_security_group_egress(
+                GroupId=id, IpPermissions=_permissions(inputs["egress"])
+            )
+
+
+_INLINE_RULE = {"protocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort"}
+
+
+def _permissions(rules: list[Properties]) -> list[dict[str, Any]]:
+    return [
+        {
+            **given(rule, **_INLINE_RULE),
+            "IpRanges": [{"CidrIp": one} for one in rule.get("cidrBlocks", [])],
+        }
+        for rule in rules
+    ]
+
+
+def _inline_rule(permission: Mapping[str, Any]) -> Properties:
+    return {
+        "cidrBlocks": [one["CidrIp"] for one in permission.get("IpRanges", [])],
+        **{ours: permission.get(theirs, 0) for ours, theirs in _INLINE_RULE.items()},
+    }
+
 
 class SecurityGroupRule(Ec2Row):
-    """What ingress and egress rules share."""
+    """What ingress and egress rules share.
+
+    The real provider changes a reference to another group in place; moto cannot, so
+    here it is a replacement.
+    """
 
     kind = "security-group-rule"
     describe = (
@@ -552,21 +687,45 @@ class SecurityGroupRule(Ec2Row):
         "SecurityGroupRuleIds",
         "SecurityGroupRules",
     )
-    replaces = frozenset({"securityGroupId"})
-    updates = frozenset(
-        {
-            "cidrIpv4",
-            "description",
-            "fromPort",
-            "ipProtocol",
-            "referencedSecurityGroupId",
-            "toPort",
-        }
-    )
+    replaces = frozenset({"securityGroupId", "referencedSecurityGroupId"})
+    updates = frozenset({"cidrIpv4", "description", "fromPort", "ipProtocol", "toPort"})
+    delete_first = True  # AWS refuses a rule that is there already
     egress: ClassVar[bool]
 
+    def replacing(
+        self, changed: frozenset[str], old: Properties, new: Properties
+    ) -> frozenset[str]:
+        """The kind of source cannot change in place either."""
+        replaces = super().replacing(changed, old, new)
+        if "cidrIpv4" in changed and not (old.get("cidrIpv4") and new.get("cidrIpv4")):
+            return replaces | {"cidrIpv4"}
+        return replaces
+
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
-        return cidr_problems(inputs, "cidrIpv4")
+        problems = [
+            *cidr_problems(inputs, "cidrIpv4"),
+            *matching(inputs, "description", _DESCRIPTION, _DESCRIPTION_SAYS),
+            *within(inputs, "fromPort", -1, 65535),
+            *within(inputs, "toPort", -1, 65535),
+        ]
+        sources = ("cidrIpv4", "referencedSecurityGroupId")
+        if sum(inputs.get(key) is not None for key in sources) != 1:
+            problems.append(f"cidrIpv4: exactly one of {' and '.join(sources)} is due")
+        return problems + self._port_problems(inputs)
+
+    def _port_problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        ports = [key for key in ("fromPort", "toPort") if inputs.get(key) is not None]
+        protocol = value_at(inputs, "ipProtocol")
+        if protocol == "-1":
+            return [
+                f"{key}: protocol -1 means all ports; leave it out" for key in ports
+            ]
+        if protocol is not None and len(ports) < 2:
+            return ["toPort: protocols other than -1 need fromPort and toPort"]
+        first, last = value_at(inputs, "fromPort"), value_at(inputs, "toPort")
+        if protocol in ("tcp", "udp") and None not in (first, last) and first > last:
+            return [f"fromPort: {first} comes after toPort {last}"]
+        return []
 
     def create(self, aws: Aws, inputs: Properties) -> str:
         ec2 = aws.client("ec2")
@@ -576,50 +735,41 @@ class SecurityGroupRule(Ec2Row):
             else ec2.authorize_security_group_ingress
         )
         created = call(
-            GroupId=inputs["securityGroupId"], IpPermissions=[self._permission(inputs)]
+            GroupId=inputs["securityGroupId"],
+            IpPermissions=[self._permission(inputs)],
+            TagSpecifications=self.tag_specification(inputs),
         )
         return str(created["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
     def finish(self, aws: Aws, id: str, inputs: Properties) -> None:
-        self.retag(aws, id, {}, inputs)
+        # moto keeps the description of a rule that refers to a group only from here.
+        if inputs.get("referencedSecurityGroupId") and inputs.get("description"):
+            self._modify(aws, id, inputs)
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
         live = self.live(aws, id)
         if live is None:
             return None
+        all_ports = live["IpProtocol"] == "-1"
         return {
-            "arn": self.arn(aws, id),
+            **self.common(aws, id, live),
             "securityGroupRuleId": id,
             "securityGroupId": live["GroupId"],
             "ipProtocol": live["IpProtocol"],
-            "fromPort": live.get("FromPort"),
-            "toPort": live.get("ToPort"),
+            "fromPort": None if all_ports else live["FromPort"],
+            "toPort": None if all_ports else live["ToPort"],
             "cidrIpv4": live.get("CidrIpv4"),
             "description": live.get("Description"),
             "referencedSecurityGroupId": live.get("ReferencedGroupInfo", {}).get(
                 "GroupId"
             ),
-            "tagsAll": known.get("tagsAll", {}),
         }
 
     def update(
         self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
     ) -> None:
-        rule = {
-            "IpProtocol": new["ipProtocol"],
-            **given(
-                new,
-                fromPort="FromPort",
-                toPort="ToPort",
-                cidrIpv4="CidrIpv4",
-                description="Description",
-                referencedSecurityGroupId="ReferencedGroupId",
-            ),
-        }
-        aws.client("ec2").modify_security_group_rules(
-            GroupId=new["securityGroupId"],
-            SecurityGroupRules=[{"SecurityGroupRuleId": id, "SecurityGroupRule": rule}],
-        )
+        self._modify(aws, id, new)
+        self.retag(aws, id, old, new)
 
     def delete(self, aws: Aws, id: str, state: Properties) -> None:
         ec2 = aws.client("ec2")
@@ -629,6 +779,23 @@ class SecurityGroupRule(Ec2Row):
             else ec2.revoke_security_group_ingress
         )
         deleted(call, GroupId=state["securityGroupId"], SecurityGroupRuleIds=[id])
+
+    def _modify(self, aws: Aws, id: str, inputs: Properties) -> None:
+        rule = {
+            "IpProtocol": inputs["ipProtocol"],
+            "FromPort": inputs.get("fromPort", -1),
+            "ToPort": inputs.get("toPort", -1),
+            "Description": inputs.get("description", ""),
+            **given(
+                inputs,
+                cidrIpv4="CidrIpv4",
+                referencedSecurityGroupId="ReferencedGroupId",
+            ),
+        }
+        aws.client("ec2").modify_security_group_rules(
+            GroupId=inputs["securityGroupId"],
+            SecurityGroupRules=[{"SecurityGroupRuleId": id, "SecurityGroupRule": rule}],
+        )
 
     def _permission(self, inputs: Properties) -> dict[str, Any]:
         described = given(inputs, description="Description")
@@ -674,6 +841,15 @@ class VpcEndpoint(Ec2Row):
             "subnetIds",
         }
     )
+    # moto takes privateDnsEnabled at creation and ignores a change.
+    unverified = frozenset({"privateDnsEnabled"})
+    defaults: ClassVar[Mapping[str, Any]] = {"vpcEndpointType": "Gateway"}
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        return [
+            *document(inputs, "policy"),
+            *one_of(inputs, "vpcEndpointType", ("Gateway", "Interface")),
+        ]
 
     def create(self, aws: Aws, inputs: Properties) -> str:
         created = aws.client("ec2").create_vpc_endpoint(
@@ -694,7 +870,7 @@ class VpcEndpoint(Ec2Row):
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
         live = self.live(aws, id)
-        if live is None:
+        if live is None or live["State"] in ("deleted", "deleting"):
             return None
         return {
             **self.common(aws, id, live),
@@ -733,7 +909,7 @@ class VpcEndpoint(Ec2Row):
 
 
 class FlowLog(Ec2Row):
-    """aws.ec2.FlowLog of a VPC into CloudWatch Logs."""
+    """aws.ec2.FlowLog of a VPC."""
 
     token = "aws:ec2/flowLog:FlowLog"
     kind = "vpc-flow-log"
@@ -749,6 +925,26 @@ class FlowLog(Ec2Row):
             "vpcId",
         }
     )
+    # moto refuses a second one to the same destination, AWS only the very same one.
+    delete_first = True
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "logDestinationType": "cloud-watch-logs",
+        "logFormat": (
+            "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} "
+            "${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} "
+            "${log-status}"
+        ),
+        "maxAggregationInterval": 600,
+    }
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        return [
+            *arn(inputs, "iamRoleArn"),
+            *arn(inputs, "logDestination"),
+            *one_of(inputs, "trafficType", ("ACCEPT", "REJECT", "ALL")),
+            *one_of(inputs, "logDestinationType", ("cloud-watch-logs", "s3")),
+            *one_of(inputs, "maxAggregationInterval", (60, 600)),
+        ]
 
     def create(self, aws: Aws, inputs: Properties) -> str:
         created = aws.client("ec2").create_flow_logs(
@@ -788,52 +984,97 @@ class FlowLog(Ec2Row):
         deleted(aws.client("ec2").delete_flow_logs, FlowLogIds=[id])
 
 
+_METADATA = {
+    "httpEndpoint": "HttpEndpoint",
+    "httpProtocolIpv6": "HttpProtocolIpv6",
+    "httpPutResponseHopLimit": "HttpPutResponseHopLimit",
+    "httpTokens": "HttpTokens",
+    "instanceMetadataTags": "InstanceMetadataTags",
+}
+_VOLUME = {
+    "encrypted": "Encrypted",
+    "kmsKeyId": "KmsKeyId",
+    "volumeSize": "VolumeSize",
+    "volumeType": "VolumeType",
+}
+
+
 class Instance(Ec2Row):
     """aws.ec2.Instance, as far as a NAT instance needs it."""
 
     token = "aws:ec2/instance:Instance"
     kind = "instance"
     describe = ("describe_instances", "InstanceIds", "Reservations")
-    replaces = frozenset({"ami", "iamInstanceProfile", "subnetId", "userData"})
-    updates = frozenset({"instanceType", "sourceDestCheck", "vpcSecurityGroupIds"})
-    # moto keeps neither metadata options nor the root volume's encryption.
-    unverified = frozenset(
+    replaces = frozenset({"ami", "subnetId"})
+    updates = frozenset(
         {
-            "associatePublicIpAddress",
-            "creditSpecification",
+            "iamInstanceProfile",
+            "instanceType",
             "metadataOptions",
-            "monitoring",
             "rootBlockDevice",
-            "userDataReplaceOnChange",
+            "sourceDestCheck",
+            "userData",
+            "vpcSecurityGroupIds",
         }
     )
+    # moto lacks the calls that change monitoring; how to replace is up to the provider.
+    unverified = frozenset({"monitoring", "userDataReplaceOnChange"})
+    defaults: ClassVar[Mapping[str, Any]] = {"sourceDestCheck": True}
+
+    def replacing(
+        self, changed: frozenset[str], old: Properties, new: Properties
+    ) -> frozenset[str]:
+        """Another script or another key for the disk may mean another machine."""
+        replaces = set(super().replacing(changed, old, new))
+        if "userData" in changed and new.get("userDataReplaceOnChange"):
+            replaces.add("userData")
+        before = old.get("rootBlockDevice") or {}
+        after = new.get("rootBlockDevice") or before
+        if any(
+            key in after and before.get(key) != after[key]
+            for key in ("encrypted", "kmsKeyId")
+        ):
+            replaces.add("rootBlockDevice")
+        return frozenset(replaces)
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        metadata, types = "metadataOptions", ("gp3", "gp2", "io1", "io2", "standard")
+        return [
+            *one_of(inputs, f"{metadata}.httpEndpoint", ("enabled", "disabled")),
+            *one_of(inputs, f"{metadata}.httpTokens", ("required", "optional")),
+            *within(inputs, f"{metadata}.httpPutResponseHopLimit", 1, 64),
+            *one_of(inputs, "rootBlockDevice.volumeType", types),
+            *arn(inputs, "rootBlockDevice.kmsKeyId"),
+        ]
 
     def create(self, aws: Aws, inputs: Properties) -> str:
+        call = given(
+            inputs,
+            ami="ImageId",
+            instanceType="InstanceType",
+            subnetId="SubnetId",
+            userData="UserData",
+            vpcSecurityGroupIds="SecurityGroupIds",
+        )
+        if inputs.get("iamInstanceProfile"):
+            call["IamInstanceProfile"] = {"Name": inputs["iamInstanceProfile"]}
+        if inputs.get("metadataOptions"):
+            call["MetadataOptions"] = given(inputs["metadataOptions"], **_METADATA)
+        if inputs.get("rootBlockDevice"):
+            disk = {"VolumeSize": 8, **given(inputs["rootBlockDevice"], **_VOLUME)}
+            mapping = {"DeviceName": self._root_device(aws, inputs["ami"]), "Ebs": disk}
+            call["BlockDeviceMappings"] = [mapping]
         created = aws.client("ec2").run_instances(
             MinCount=1,
             MaxCount=1,
+            Monitoring={"Enabled": bool(inputs.get("monitoring"))},
             TagSpecifications=self.tag_specification(inputs),
-            **given(
-                inputs,
-                ami="ImageId",
-                instanceType="InstanceType",
-                subnetId="SubnetId",
-                userData="UserData",
-                vpcSecurityGroupIds="SecurityGroupIds",
-            ),
-            **(
-                {"IamInstanceProfile": {"Name": inputs["iamInstanceProfile"]}}
-                if inputs.get("iamInstanceProfile")
-                else {}
-            ),
+            **call,
         )
         return str(created["Instances"][0]["InstanceId"])
 
     def finish(self, aws: Aws, id: str, inputs: Properties) -> None:
-        aws.client("ec2").modify_instance_attribute(
-            InstanceId=id,
-            SourceDestCheck={"Value": inputs.get("sourceDestCheck", True)},
-        )
+        self._set_source_check(aws, id, inputs)
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
         reservation = self.live(aws, id)
@@ -850,8 +1091,10 @@ class Instance(Ec2Row):
             "subnetId": live.get("SubnetId"),
             "sourceDestCheck": live.get("SourceDestCheck", True),
             "vpcSecurityGroupIds": [g["GroupId"] for g in live["SecurityGroups"]],
-            "iamInstanceProfile": known.get("iamInstanceProfile"),
-            "userData": known.get("userData"),
+            "iamInstanceProfile": self._profile(aws, id),
+            "userData": self._user_data(aws, id),
+            "metadataOptions": _metadata(live),
+            "rootBlockDevice": self._disk(aws, live),
             "availabilityZone": live["Placement"]["AvailabilityZone"],
             "primaryNetworkInterfaceId": interface.get("NetworkInterfaceId"),
             "privateIp": live.get("PrivateIpAddress"),
@@ -863,21 +1106,128 @@ class Instance(Ec2Row):
         self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
     ) -> None:
         ec2 = aws.client("ec2")
-        if "instanceType" in changed:
+        if changed & {"instanceType", "userData"}:
             ec2.stop_instances(InstanceIds=[id])
-            ec2.modify_instance_attribute(
-                InstanceId=id, InstanceType={"Value": new["instanceType"]}
-            )
+            if "instanceType" in changed:
+                ec2.modify_instance_attribute(
+                    InstanceId=id, InstanceType={"Value": new["instanceType"]}
+                )
+            if "userData" in changed:
+                self._set_user_data(aws, id, new.get("userData"))
             ec2.start_instances(InstanceIds=[id])
         if "vpcSecurityGroupIds" in changed:
             ec2.modify_instance_attribute(
                 InstanceId=id, Groups=new["vpcSecurityGroupIds"]
             )
-        self.finish(aws, id, new)
+        if "metadataOptions" in changed:
+            self._set_metadata(aws, id, new.get("metadataOptions") or {})
+        if "rootBlockDevice" in changed and new.get("rootBlockDevice"):
+            self._resize(aws, id, new["rootBlockDevice"])
+        if "iamInstanceProfile" in changed:
+            self._set_profile(aws, id, new.get("iamInstanceProfile"))
+        self._set_source_check(aws, id, new)
         self.retag(aws, id, old, new)
 
     def delete(self, aws: Aws, id: str, state: Properties) -> None:
-        deleted(aws.client("ec2").terminate_instances, InstanceIds=[id])
+        ec2 = aws.client("ec2")
+        reservation = self.live(aws, id)
+        if reservation is None:
+            return
+        ec2.terminate_instances(InstanceIds=[id])
+        # AWS removes its network interface with it; moto leaves that behind.
+        for interface in reservation["Instances"][0].get("NetworkInterfaces", []):
+            deleted(
+                ec2.delete_network_interface,
+                NetworkInterfaceId=interface["NetworkInterfaceId"],
+            )
+
+    def _set_source_check(self, aws: Aws, id: str, inputs: Properties) -> None:
+        aws.client("ec2").modify_instance_attribute(
+            InstanceId=id, SourceDestCheck={"Value": inputs["sourceDestCheck"]}
+        )
+
+    def _set_metadata(self, aws: Aws, id: str, wanted: Properties) -> None:
+        # Unlike AWS, moto resets what a call leaves out.
+        reservation = self.live(aws, id) or {}
+        options = {**_metadata(reservation["Instances"][0]), **wanted}
+        aws.client("ec2").modify_instance_metadata_options(
+            InstanceId=id, **given(options, **_METADATA)
+        )
+
+    def _set_user_data(self, aws: Aws, id: str, script: str | None) -> None:
+        # moto takes the text encoded once more than AWS, and none only in this way.
+        encoded = base64.b64encode((script or "").encode())
+        aws.client("ec2").modify_instance_attribute(
+            InstanceId=id,
+            **(
+                {"UserData": {"Value": encoded}}
+                if script
+                else {"Attribute": "userData", "Value": ""}
+            ),
+        )
+
+    def _user_data(self, aws: Aws, id: str) -> str | None:
+        answer = aws.client("ec2").describe_instance_attribute(
+            InstanceId=id, Attribute="userData"
+        )
+        encoded = answer.get("UserData", {}).get("Value")
+        return base64.b64decode(encoded).decode() if encoded else None
+
+    def _root_device(self, aws: Aws, ami: str) -> str:
+        images = aws.client("ec2").describe_images(ImageIds=[ami])["Images"]
+        return str(images[0]["RootDeviceName"])
+
+    def _root_volume(self, aws: Aws, live: Mapping[str, Any]) -> dict[str, Any]:
+        mapped = live["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+        return dict(
+            aws.client("ec2").describe_volumes(VolumeIds=[mapped])["Volumes"][0]
+        )
+
+    def _disk(self, aws: Aws, live: Mapping[str, Any]) -> Properties:
+        volume = self._root_volume(aws, live)
+        return {
+            "encrypted": volume["Encrypted"],
+            "kmsKeyId": volume.get("KmsKeyId"),
+            "volumeId": volume["VolumeId"],
+            "volumeSize": volume["Size"],
+            "volumeType": volume["VolumeType"],
+        }
+
+    def _resize(self, aws: Aws, id: str, wanted: Properties) -> None:
+        reservation = self.live(aws, id) or {}
+        volume = self._root_volume(aws, reservation["Instances"][0])
+        aws.client("ec2").modify_volume(
+            VolumeId=volume["VolumeId"],
+            **given(wanted, volumeSize="Size", volumeType="VolumeType"),
+        )
+
+    def _association(self, aws: Aws, id: str) -> dict[str, Any] | None:
+        found = aws.client("ec2").describe_iam_instance_profile_associations(
+            Filters=[{"Name": "instance-id", "Values": [id]}]
+        )["IamInstanceProfileAssociations"]
+        return dict(found[0]) if found else None
+
+    def _profile(self, aws: Aws, id: str) -> str | None:
+        association = self._association(aws, id)
+        arn = association["IamInstanceProfile"]["Arn"] if association else ""
+        return str(arn).split("/")[-1] or None
+
+    def _set_profile(self, aws: Aws, id: str, name: str | None) -> None:
+        ec2 = aws.client("ec2")
+        association = self._association(aws, id)
+        if association:
+            ec2.disassociate_iam_instance_profile(
+                AssociationId=association["AssociationId"]
+            )
+        if name:
+            ec2.associate_iam_instance_profile(
+                InstanceId=id, IamInstanceProfile={"Name": name}
+            )
+
+
+def _metadata(live: Mapping[str, Any]) -> Properties:
+    options = live["MetadataOptions"]
+    return {ours: options.get(theirs) for ours, theirs in _METADATA.items()}
 
 
 def availability_zones(aws: Aws, arguments: Properties) -> Properties:
