@@ -5,6 +5,9 @@ UV := $(shell command -v uv || echo .tools/uv/bin/uv)
 UV_VERSION := 0.13.9
 PYTHON := .venv/bin/python
 
+# Without bytecode on disk, every engine step compiles the AWS SDK again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help rehearse rehearse-stop test test-unit test-rehearsal check format docs bench clean
 
