@@ -166,10 +166,9 @@ class Workspace:
 
         It does so even when the rehearsal is killed, or else with the next one.
         """
-        if started := identity(pid):
-            self._record.processes[str(pid)] = started
         if self._lock and self._guard:
             self._guard.hold(pid)
+            self._record.processes[str(pid)] = identity(pid) or "ended"
             self._lock.write(self._record)
 
     def forget_process(self, pid: int) -> None:

@@ -421,7 +421,7 @@ def test_a_killed_build_leaves_no_process_and_no_half_made_engine(
     ask, go, machine, tools, tmp_path
 ):
     working = (machine / "go").read_text()
-    hangs = f"build) echo $$ > {tmp_path}/pid; touch {tmp_path}/ready; exec sleep 60;"
+    hangs = f"build) echo $$ > {tmp_path}/pid; sleep 0.5; touch {tmp_path}/ready; exec sleep 60;"
     hanging = working.replace("build)", hangs)
     program(machine / "go", hanging)
     builder = subprocess.Popen(
