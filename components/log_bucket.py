@@ -133,10 +133,11 @@ def _delivery_policy(bucket_arn: str, account_id: str) -> str:
             "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
             "Action": "s3:PutObject",
             "Resource": f"{bucket_arn}/AWSLogs/{account_id}/*",
+            # AWS guards deliveries by the account in the path, and does not say that
+            # these keys are always sent: where they are, they must match.
             "Condition": {
-                "StringEquals": {"aws:SourceAccount": account_id},
-                # Of any region: they can only use a bucket in their own.
-                "ArnLike": {
+                "StringEqualsIfExists": {"aws:SourceAccount": account_id},
+                "ArnLikeIfExists": {
                     "aws:SourceArn": (
                         f"arn:{partition}:elasticloadbalancing:*:{account_id}"
                         ":loadbalancer/*"

@@ -48,8 +48,8 @@ def test_only_load_balancers_of_the_account_deliver(graph):
     }
     assert deliver["Resource"] == f"{arn}/AWSLogs/{ACCOUNT}/*"
     assert deliver["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": ACCOUNT},
-        "ArnLike": {
+        "StringEqualsIfExists": {"aws:SourceAccount": ACCOUNT},
+        "ArnLikeIfExists": {
             "aws:SourceArn": f"arn:aws:elasticloadbalancing:*:{ACCOUNT}:loadbalancer/*"
         },
     }
