@@ -421,7 +421,8 @@ def test_a_killed_build_leaves_no_process_and_no_half_made_engine(
     ask, go, machine, tools, tmp_path
 ):
     working = (machine / "go").read_text()
-    hangs = f"build) echo $$ > {tmp_path}/pid; sleep 0.5; touch {tmp_path}/ready; exec sleep 60;"
+    pid, ready = tmp_path / "pid", tmp_path / "ready"
+    hangs = f"build) echo $$ > {pid}; sleep 0.5; touch {ready}; exec sleep 60;"
     hanging = working.replace("build)", hangs)
     program(machine / "go", hanging)
     builder = subprocess.Popen(
@@ -438,10 +439,10 @@ def test_a_killed_build_leaves_no_process_and_no_half_made_engine(
         ],
         cwd=ROOT,
     )
-    assert comes_true(lambda: (tmp_path / "ready").exists(), within=20)
+    assert comes_true(ready.exists, within=20)
     builder.kill()
     builder.wait()
-    assert ends(int((tmp_path / "pid").read_text()))
+    assert ends(int(pid.read_text()))
     assert [path for path in made(tmp_path) if ".part-" not in path] == []
 
     program(machine / "go", working)
