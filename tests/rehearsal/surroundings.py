@@ -81,3 +81,12 @@ def issued_certificate(aws: Aws, number: int = 0) -> str:
         WaiterConfig={"Delay": 1, "MaxAttempts": 10},
     )
     return str(arn["CertificateArn"])
+
+
+@cache
+def zone(aws: Aws, domain: str, number: int = 0) -> str:
+    """Id of the hosted zone of that number for a domain."""
+    made = aws.client("route53").create_hosted_zone(
+        Name=domain, CallerReference=f"{domain}-{number}"
+    )
+    return str(made["HostedZone"]["Id"]).rsplit("/", 1)[-1]
