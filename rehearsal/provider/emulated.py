@@ -19,6 +19,10 @@ from rehearsal.provider.row import Aws, Row
 from rehearsal.provider.wire import Properties
 
 
+class NotKeptError(LookupError):
+    """The embedded AWS has not got what was asked for."""
+
+
 class Emulated(Lifecycle):
     """The life of resources that a row carries out."""
 
@@ -75,7 +79,7 @@ class Emulated(Lifecycle):
         try:
             self.row.finish(self.aws, made, complete)
             return made, self._outputs(made, inputs, {})
-        except (ClientError, BotoCoreError, LookupError) as failure:
+        except (ClientError, BotoCoreError, NotKeptError) as failure:
             reading = self.read(made, inputs, inputs)
             raise InitFailedError(
                 reading or Reading(made, inputs, inputs), str(failure)
@@ -122,11 +126,11 @@ class Emulated(Lifecycle):
         """What it is now; nothing that a program asked for is lost in silence."""
         live = self.row.read(self.aws, id, {**state, **inputs})
         if live is None:
-            raise LookupError(f"{self.token} {id} is gone right after it was made")
+            raise NotKeptError(f"{self.token} {id} is gone right after it was made")
         live.pop("id", None)
         for key in inputs.keys() & self.row.carried() - self.row.unverified - {"tags"}:
             if where := not_kept(inputs[key], live.get(key), key):
-                raise LookupError(
+                raise NotKeptError(
                     f"{where}: the embedded AWS did not keep what was asked for; mend "
                     f"or extend the row of {self.token} in rehearsal/provider/aws"
                 )
@@ -161,9 +165,7 @@ class Emulated(Lifecycle):
         }
         named = self.row.autoname
         if named and {**inputs, **kept}.get(named) is None:
-            kept[named] = self.row.name_prefix + generated_name(
-                name, self.row.name_limit - len(self.row.name_prefix), seed
-            )
+            kept[named] = generated_name(name, self.row.name_limit, seed)
         filled = {**inputs, **kept}
         if kept:
             filled[GENERATED] = sorted(kept)

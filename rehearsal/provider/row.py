@@ -82,8 +82,6 @@ class Row:
     autoname: ClassVar[str | None] = None
     """The property that gets a generated name when the program sets none."""
     name_limit: ClassVar[int] = 255
-    name_prefix: ClassVar[str] = ""
-    """What AWS wants every name to begin with."""
     delete_first: ClassVar[bool] = False
     """Whether old and new cannot exist side by side, whatever their names."""
     tagged: ClassVar[bool] = False

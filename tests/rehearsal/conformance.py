@@ -39,10 +39,14 @@ _numbers = itertools.count()
 
 
 class To:
-    """A new value of an input, with others that change along; None takes one away."""
+    """A new value of an input, with others that change along; None takes one away.
 
-    def __init__(self, value: Any, **along: Any) -> None:
+    back: whether AWS takes the old value again.
+    """
+
+    def __init__(self, value: Any, *, back: bool = True, **along: Any) -> None:
         self.value = value
+        self.back = back
         self.along = along
 
 
@@ -139,6 +143,11 @@ class Resource:
         """The row that carries it out."""
         return self.lifecycle.row
 
+    @property
+    def state(self) -> Properties:
+        """Outputs and id, as the engine keeps them."""
+        return {**self.outputs, "id": self.id}
+
     def check(self, program: Properties, old: Properties | None = None) -> Properties:
         """The checked inputs; fails on any problem."""
         inputs, problems = self._checked(program, self.inputs if old is None else old)
@@ -190,14 +199,13 @@ class Resource:
 
     def end(self, case: Case) -> None:
         """Take away what is there, and what rightly stays after a delete."""
-        if not self.id or not self.refresh():
+        if not self.id:
             return
-        state = {**self.outputs, "id": self.id}
-        if case.unlock is not None:
-            case.unlock(state)
-        self.destroy()
-        if case.forget is not None:
-            case.forget(state)
+        if self.refresh():
+            if case.unlock is not None:
+                case.unlock(self.state)
+            self.destroy()
+        _forget(case, self.state)
         self.id = ""
 
     def stranger(self) -> Resource:
@@ -279,6 +287,10 @@ class Conformance:
             assert resource.id == id
             _assert_carried(resource, key, value)
             _assert_settled(resource, program)
+            change = case.updates[key]
+            if isinstance(change, To) and not change.back:
+                resource.destroy()
+                resource.id = ""
             assert not resource.up(case.inputs).replaces
             if key in case.inputs:
                 _assert_carried(resource, key, case.inputs[key])
@@ -290,20 +302,23 @@ class Conformance:
         replaces = dict(case.replaces)
         named = resource.row.autoname
         if named and named not in {*resource.row.updates, *replaces}:
-            replaces[named] = f"{resource.row.name_prefix}{resource.name}-other"
+            replaces[named] = f"{resource.name}-other"
         resource.up(case.inputs)
         count = _count(case)
         for key in [k for k, to in replaces.items() if isinstance(to, Uncarried)]:
             changed = {**resource.inputs, key: replaces.pop(key).value}
             assert key in resource.lifecycle.diff(resource.inputs, changed).replaces
         for key, program, value in _changes(case.inputs, replaces):
+            gone = resource.state
             difference = resource.up(program)
             assert key in difference.replaces
+            _forget(case, gone)
             assert _count(case) == count
             _assert_carried(resource, key, value)
             _assert_settled(resource, program)
-            _forget(case, resource)
+            gone = resource.state
             resource.up(case.inputs)
+            _forget(case, gone)
             _assert_settled(resource, case.inputs)
 
     def test_an_input_is_carried_at_creation(
@@ -361,7 +376,7 @@ class Conformance:
     def test_an_existing_one_is_imported(self, case: Case, resource: Resource) -> None:
         resource.up(case.inputs)
         adopted = resource.stranger()
-        state = {**resource.outputs, "id": resource.id}
+        state = resource.state
         assert adopted.adopt(case.import_id(state) if case.import_id else resource.id)
         assert adopted.id == resource.id
         assert not adopted.up(case.inputs).replaces
@@ -372,7 +387,7 @@ class Conformance:
     ) -> None:
         resource.up(case.inputs)
         resource.destroy()
-        state = {**resource.outputs, "id": resource.id}
+        state = resource.state
         gone = case.import_id(state) if case.import_id else resource.id
         assert resource.stranger().adopt(gone) == case.adopted
 
@@ -455,9 +470,9 @@ def _count(case: Case) -> int:
     return len(case.listing())
 
 
-def _forget(case: Case, resource: Resource) -> None:
+def _forget(case: Case, state: Properties) -> None:
     if case.forget is not None:
-        case.forget({**resource.outputs, "id": resource.id})
+        case.forget(state)
 
 
 def _assert_carried(resource: Resource, key: str, value: Any) -> None:

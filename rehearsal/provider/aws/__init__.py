@@ -4,11 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rehearsal.provider.aws import acm, ec2, elbv2, route53, sts
+from rehearsal.provider.aws import (
+    acm,
+    ec2,
+    ecr,
+    elbv2,
+    iam,
+    kms,
+    logs,
+    rds,
+    route53,
+    s3,
+    secretsmanager,
+    ssm,
+    sts,
+)
 from rehearsal.provider.row import Row
 from rehearsal.provider.server import Invoke
 
-_SERVICES = (ec2, elbv2, acm, route53, sts)
+_SERVICES = (
+    acm,
+    ec2,
+    ecr,
+    elbv2,
+    iam,
+    kms,
+    logs,
+    rds,
+    route53,
+    s3,
+    secretsmanager,
+    ssm,
+    sts,
+)
 
 ROWS: Mapping[str, Row] = {
     row.token: row() for service in _SERVICES for row in service.ROWS
