@@ -90,3 +90,10 @@ def zone(aws: Aws, domain: str, number: int = 0) -> str:
         Name=domain, CallerReference=f"{domain}-{number}"
     )
     return str(made["HostedZone"]["Id"]).rsplit("/", 1)[-1]
+
+
+@cache
+def key(aws: Aws, number: int = 0) -> str:
+    """ARN of the customer key of that number."""
+    made = aws.client("kms").create_key(Description=f"key {number}")
+    return str(made["KeyMetadata"]["Arn"])
