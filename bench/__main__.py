@@ -1,10 +1,10 @@
 """`python -m bench`: measure what docs/benchmarks.md states.
 
-    python -m bench program            registering everything, under mocks
-    python -m bench rehearsal          each step with the real engine, memory
-    python -m bench unit               the fast test suite
-    python -m bench clone              fresh clone to finished rehearsal, engine cached
-    python -m bench clone --uncached   the same with an empty cache folder
+python -m bench program            registering everything, under mocks
+python -m bench rehearsal          each step with the real engine, memory
+python -m bench unit               the fast test suite
+python -m bench clone              fresh clone to finished rehearsal, engine cached
+python -m bench clone --uncached   the same with an empty cache folder
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ def rehearsal() -> None:
         report = json.loads(_output(command))
         made = sum(report["emulated"].values()) + sum(report["recorded"].values())
         print(f"{stack}: {made} resources, {report['seconds']:.0f} s in all")
-        for timing in report["timings"].items():
-            print("  {}: {:.1f} s".format(*timing))
+        for step in report["steps"]:
+            commands = ", ".join(f"{name} {took} s" for name, took in step["commands"])
+            print(f"  {step['name']}: {step['seconds']} s ({commands})")
         print(f"  provider and emulator: {report['cloud_memory_mib']} MiB at most")
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import yaml
+from botocore.exceptions import BotoCoreError, ClientError
 
 from rehearsal import aws_stage, inventory
 from rehearsal.cloud import EmbeddedCloud
@@ -58,6 +59,7 @@ class Lifecycle:
         self._report = report
         self._on_step = on_step
         self._said: list[str] = []
+        self._current: Step | None = None
         self._before: set[inventory.Thing] = set()
 
     def run(self, keep: bool) -> None:
@@ -187,13 +189,16 @@ class Lifecycle:
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Step]:
-        step = Step(name)
+        step = self._current = Step(name)
         began = time.monotonic()
         try:
             yield step
         except StepFailedError as failure:
             step.error = str(failure)
             raise
+        except (BotoCoreError, ClientError) as failure:
+            step.error = f"the emulator said: {failure}"
+            raise StepFailedError(step.error) from failure
         finally:
             step.seconds = round(time.monotonic() - began, 1)
             self._report.steps.append(step)
@@ -202,6 +207,8 @@ class Lifecycle:
     def _run(self, *arguments: str) -> Result:
         result = self._pulumi(*arguments)
         self._said += [result.stdout, result.stderr]
+        if self._current is not None:
+            self._current.commands.append((arguments[0], round(result.seconds, 1)))
         return result
 
     def _succeed(self, *arguments: str) -> Result:

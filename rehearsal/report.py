@@ -26,12 +26,14 @@ class Step:
     """One step of the lifecycle.
 
     name: what is done; seconds: wall time; changes: operation -> number of resources.
+    commands: engine command -> its wall time in seconds, in order.
     facts: what was checked and found, a sentence each; error: why it failed.
     """
 
     name: str
     seconds: float = 0.0
     changes: dict[str, int] = field(default_factory=dict)
+    commands: list[tuple[str, float]] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
     error: str | None = None
 
