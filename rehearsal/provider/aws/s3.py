@@ -67,6 +67,8 @@ class Bucket(Row):
         return matching(inputs, "bucket", _BUCKET, _BUCKET_SAYS)
 
     def create(self, aws: Aws, inputs: Properties) -> str:
+        if problems := self.problems(inputs):  # of a generated name
+            raise refusal("CreateBucket", "InvalidBucketName", problems[0])
         elsewhere = (
             {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
             if aws.region != _HOME
