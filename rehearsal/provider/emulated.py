@@ -16,6 +16,7 @@ from rehearsal.provider.lifecycle import (
     generated_name,
 )
 from rehearsal.provider.row import Aws, Row
+from rehearsal.provider.schema import is_unknown
 from rehearsal.provider.wire import Properties
 
 
@@ -52,7 +53,7 @@ class Emulated(Lifecycle):
 
     def diff(self, old: Properties, new: Properties) -> Difference:
         """A replacement goes first where both would claim the same fixed name."""
-        difference = super().diff(self._complete(old), self._complete(new))
+        difference = super().diff(self._canonical(old), self._canonical(new))
         named = self.row.autoname
         fixed = (
             named is not None
@@ -96,7 +97,7 @@ class Emulated(Lifecycle):
             key: value
             if key in (GENERATED, "tags")  # drift of tags shows in tagsAll
             or key in self.row.unverified
-            or equivalent(value, live.get(key))
+            or equivalent(*self._alike(key, value, live.get(key)))
             else project(value, live.get(key))
             for key, value in known.items()
         }
@@ -129,7 +130,8 @@ class Emulated(Lifecycle):
             raise NotKeptError(f"{self.token} {id} is gone right after it was made")
         live.pop("id", None)
         for key in inputs.keys() & self.row.carried() - self.row.unverified - {"tags"}:
-            if where := not_kept(inputs[key], live.get(key), key):
+            wanted, kept = self._alike(key, inputs[key], live.get(key))
+            if where := not_kept(wanted, kept, key):
                 raise NotKeptError(
                     f"{where}: the embedded AWS did not keep what was asked for; mend "
                     f"or extend the row of {self.token} in rehearsal/provider/aws"
@@ -139,6 +141,20 @@ class Emulated(Lifecycle):
     def _complete(self, inputs: Properties) -> Properties:
         """The inputs with what AWS takes for those that the program leaves out."""
         return {**self.row.defaults, **inputs}
+
+    def _canonical(self, inputs: Properties) -> Properties:
+        """The complete inputs, with those that mean the same written alike."""
+        complete = self._complete(inputs)
+        return {key: self._written(key, value) for key, value in complete.items()}
+
+    def _alike(self, key: str, one: Any, other: Any) -> tuple[Any, Any]:
+        """Two values of an input as the row compares them."""
+        return self._written(key, one), self._written(key, other)
+
+    def _written(self, key: str, value: Any) -> Any:
+        if value is None or is_unknown(value):
+            return value
+        return self.row.canonical(key, value)
 
     def _usual(self, key: str, value: Any) -> bool:
         """Whether leaving the input out would mean the same."""

@@ -102,6 +102,11 @@ class Row:
         named = {self.autoname} - self.updates
         return changed & (self.replaces | named)
 
+    def canonical(self, key: str, value: Any) -> Any:
+        """An input's value in the form in which those that mean the same are equal."""
+        del key
+        return value
+
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
         """What the real provider refuses at preview; unknown values pass."""
         del inputs

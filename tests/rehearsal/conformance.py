@@ -478,7 +478,11 @@ def _forget(case: Case, state: Properties) -> None:
 def _assert_carried(resource: Resource, key: str, value: Any) -> None:
     """The cloud, and not just the state, has the value."""
     if key not in resource.row.unverified:
-        assert equivalent(value, resource.live(key)), (key, value, resource.live(key))
+        wanted, live = (
+            one if one is None else resource.row.canonical(key, one)
+            for one in (value, resource.live(key))
+        )
+        assert equivalent(wanted, live), (key, wanted, live)
 
 
 def _assert_settled(resource: Resource, program: Properties) -> None:

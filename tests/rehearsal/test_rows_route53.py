@@ -100,6 +100,8 @@ def test_a_record_is_known_by_its_whole_name(site: Site):
         assert resource.outputs["fqdn"] == fqdn
         assert resource.refresh()
         assert not resource.preview({**program, "name": name}).changed
+        other = f"{name.lower().removesuffix('.')}."
+        assert not resource.preview({**program, "name": other}).changed, name
         resource.destroy()
 
 

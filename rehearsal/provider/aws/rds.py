@@ -389,6 +389,9 @@ class Instance(RdsRow):
         "storageEncrypted": False,
     }
 
+    def canonical(self, key: str, value: Any) -> Any:
+        return value.lower() if key == "maintenanceWindow" else value
+
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
         return [
             *_naming_problems(inputs),
@@ -471,9 +474,7 @@ class Instance(RdsRow):
             "iops": live.get("Iops"),
             "kmsKeyId": live.get("KmsKeyId"),
             "licenseModel": live["LicenseModel"],
-            "maintenanceWindow": _as_written(
-                live["PreferredMaintenanceWindow"], known.get("maintenanceWindow")
-            ),
+            "maintenanceWindow": live["PreferredMaintenanceWindow"],
             "manageMasterUserPassword": secret is not None,
             "masterUserSecrets": [_secret(secret)] if secret else [],
             "maxAllocatedStorage": live.get("MaxAllocatedStorage"),
@@ -605,11 +606,6 @@ def _grown(live: Mapping[str, Any], known: Properties) -> int:
     said = known.get("allocatedStorage") or size
     limit = known.get("maxAllocatedStorage") or 0
     return int(said) if said < size <= limit else size
-
-
-def _as_written(live: str, said: str | None) -> str:
-    """RDS makes windows small-lettered."""
-    return said if said and said.lower() == live else live
 
 
 def _secret(live: Mapping[str, Any]) -> Properties:

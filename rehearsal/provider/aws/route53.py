@@ -42,6 +42,13 @@ class Record(Row):
     updates = frozenset({"aliases", "records", "ttl", "type"})
     unverified = frozenset({"allowOverwrite"})
 
+    def canonical(self, key: str, value: Any) -> Any:
+        if key == "name":
+            return plain(value)
+        if key == "aliases":
+            return [{**alias, "name": plain(alias["name"])} for alias in value]
+        return value
+
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
         problems = [
             *one_of(inputs, "type", _TYPES),
@@ -105,7 +112,7 @@ class Record(Row):
             else [
                 _unquoted(one["Value"], live["Type"]) for one in live["ResourceRecords"]
             ],
-            "aliases": [_live_alias(alias, known)] if alias else None,
+            "aliases": [_live_alias(alias)] if alias else None,
         }
 
     def update(
@@ -205,11 +212,9 @@ def _record_set(zone: Mapping[str, Any], inputs: Properties) -> dict[str, Any]:
     return record
 
 
-def _live_alias(alias: Mapping[str, Any], known: Properties) -> Properties:
-    name = plain(alias["DNSName"])
-    said = [one.get("name", "") for one in known.get("aliases") or []]
+def _live_alias(alias: Mapping[str, Any]) -> Properties:
     return {
-        "name": next((one for one in said if plain(one) == name), name),
+        "name": plain(alias["DNSName"]),
         "zoneId": alias["HostedZoneId"],
         "evaluateTargetHealth": alias["EvaluateTargetHealth"],
     }
