@@ -45,8 +45,8 @@ class Recorded(Lifecycle):
         return made, {**invented, **inputs}
 
     def read(self, id: str, state: Properties, inputs: Properties) -> Reading | None:
-        """Nothing is there to look at: what was written down is given back."""
-        return Reading(id, state, inputs)
+        """What was written down; nothing else is there, so nothing to import."""
+        return Reading(id, state, inputs) if state else None
 
     def update(
         self,
@@ -110,8 +110,9 @@ def _random_id(inputs: Properties) -> tuple[str, Properties]:
     number = int.from_bytes(value, "big")
     prefix = inputs.get("prefix", "")
     text = base64.urlsafe_b64encode(value).decode().rstrip("=")
+    padded = base64.b64encode(value).decode()
     outputs = {"hex": f"{prefix}{value.hex()}", "dec": f"{prefix}{number}"}
-    outputs |= {"b64Url": f"{prefix}{text}", "b64Std": f"{prefix}{text}"}
+    outputs |= {"b64Url": f"{prefix}{text}", "b64Std": f"{prefix}{padded}"}
     return text, {**inputs, **outputs}
 
 

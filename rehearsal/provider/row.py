@@ -53,12 +53,29 @@ class Aws:
         config = botocore.config.Config(
             retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
         )
-        return self._session.client(service, endpoint_url=self.endpoint, config=config)
+        client = self._session.client(
+            service, endpoint_url=self.endpoint, config=config
+        )
+        client.meta.events.register("before-parse", _refuse_error_page)
+        return client
 
     @cached_property
     def account_id(self) -> str:
         """The emulator's account."""
         return str(self.client("sts").get_caller_identity()["Account"])
+
+
+def _refuse_error_page(
+    operation_model: Any, response_dict: Mapping[str, Any], **_: Any
+) -> None:
+    """moto answers calls that it lacks or fails in with a web page, which botocore
+    takes for a broken or a missing resource.
+    """
+    failed = response_dict["status_code"] >= 400
+    if failed and response_dict["body"].lstrip()[:14].lower() == b"<!doctype html":
+        message = "the embedded AWS lacks this call, or failed in it"
+        answer: Any = {"Error": {"Code": "NotEmulated", "Message": message}}
+        raise ClientError(answer, operation_model.name)
 
 
 class Row:
