@@ -216,7 +216,12 @@ UPLOADS = {
     "status": "Enabled",
     "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1},
 }
-OLD_STYLE = {**EXPIRY, "id": "old-style", "filter": None, "prefix": "tmp/"}
+OLD_STYLE = {
+    "id": "old-style",
+    "status": "Enabled",
+    "prefix": "tmp/",
+    "expiration": {"days": 1},
+}
 
 
 def lifecycle(site: Site) -> Case:

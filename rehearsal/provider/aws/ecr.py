@@ -173,6 +173,8 @@ def _encryption_problems(inputs: Mapping[str, Any]) -> list[str]:
     if len(configurations) != 1:
         return [f"{key}: exactly one is needed, got {len(configurations)}"]
     [one] = configurations
+    if is_unknown(one):
+        return []
     problems = [
         *one_of(one, "encryptionType", ("AES256", "KMS")),
         *arn(one, "kmsKey"),

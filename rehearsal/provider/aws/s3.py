@@ -391,9 +391,9 @@ class BucketLifecycleConfiguration(BucketSetting):
         return problems + _at_each(rules, _lifecycle_problems)
 
     def put(self, aws: Aws, inputs: Properties) -> None:
-        usual = {"filter": {"prefix": ""}}
+        everything = {"filter": {"prefix": ""}}
         rules = [
-            rule if {"filter", "prefix"} & rule.keys() else {**usual, **rule}
+            rule if {"filter", "prefix"} & rule.keys() else {**rule, **everything}
             for rule in inputs["rules"]
         ]
         aws.client("s3").put_bucket_lifecycle_configuration(
