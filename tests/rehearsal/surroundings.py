@@ -97,3 +97,16 @@ def key(aws: Aws, number: int = 0) -> str:
     """ARN of the customer key of that number."""
     made = aws.client("kms").create_key(Description=f"key {number}")
     return str(made["KeyMetadata"]["Arn"])
+
+
+@cache
+def balanced_target_group(aws: Aws, number: int = 0) -> str:
+    """ARN of the target group of that number, with a listener in front."""
+    group = target_group(aws, number)
+    Site(aws).make(
+        "aws:lb/listener:Listener",
+        loadBalancerArn=load_balancer(aws),
+        port=9000 + number,
+        defaultActions=forwarding_to(group),
+    )
+    return group
