@@ -56,6 +56,12 @@ def _nat_gateways(aws: Aws) -> Iterable[Thing]:
             yield Thing("NAT gateway", gateway["NatGatewayId"])
 
 
+def _endpoints(aws: Aws) -> Iterable[Thing]:
+    for endpoint in aws.client("ec2").describe_vpc_endpoints()["VpcEndpoints"]:
+        if endpoint["State"].lower() != "deleted":
+            yield Thing("VPC endpoint", endpoint["VpcEndpointId"])
+
+
 def _keys(aws: Aws) -> Iterable[Thing]:
     kms = aws.client("kms")
     for key in kms.list_keys()["Keys"]:
@@ -97,6 +103,7 @@ def _records(aws: Aws) -> Iterable[Thing]:
 _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     _instances,
     _nat_gateways,
+    _endpoints,
     _keys,
     _secrets,
     _task_definitions,
@@ -122,13 +129,6 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "InternetGatewayId",
     ),
     _listed("address", "ec2", "describe_addresses", "Addresses", "PublicIp"),
-    _listed(
-        "VPC endpoint",
-        "ec2",
-        "describe_vpc_endpoints",
-        "VpcEndpoints",
-        "VpcEndpointId",
-    ),
     _listed("flow log", "ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
     _listed("role", "iam", "list_roles", "Roles", "RoleName"),
     _listed(
