@@ -6,7 +6,15 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.rehearsal.conformance import REGION, Case, Conformance, Drift, Site, To
+from tests.rehearsal.conformance import (
+    REGION,
+    Case,
+    Conformance,
+    Drift,
+    Resource,
+    Site,
+    To,
+)
 
 VPC = "aws:ec2/vpc:Vpc"
 INTERNET_GATEWAY = "aws:ec2/internetGateway:InternetGateway"
@@ -565,5 +573,73 @@ CASES: Mapping[str, Callable[[Site], Case]] = {
 }
 
 
-class TestRows(Conformance):
+class TestEc2Rows(Conformance):
     cases = CASES
+
+
+def test_the_longest_group_name_and_description_are_taken(site: Site) -> None:
+    longest = {"name": site.name("n").ljust(255, "n"), "description": "d" * 255}
+    made = site.make(SECURITY_GROUP, vpcId=make_vpc(site), **longest)
+    assert longest.items() <= made.items()
+
+
+def test_a_rule_that_refers_to_a_group_keeps_its_description(site: Site) -> None:
+    vpc = make_vpc(site)
+    source, target = (make_security_group(site, vpc) for _ in range(2))
+    program = {
+        "securityGroupId": target,
+        "referencedSecurityGroupId": source,
+        "ipProtocol": "tcp",
+        "fromPort": 5432,
+        "toPort": 5432,
+        "description": "PostgreSQL from the app",
+    }
+    resource = Resource(INGRESS, site.aws)
+    resource.up(program)
+    assert resource.live("description") == program["description"]
+    other = {**program, "description": "The app", "fromPort": 5433, "toPort": 5433}
+    assert not resource.up(other).replaces
+    assert resource.live("description") == "The app"
+    assert resource.live("fromPort") == 5433
+    assert resource.live("referencedSecurityGroupId") == source
+
+
+def test_a_rule_for_everything_moves_to_another_range(site: Site) -> None:
+    group = make_security_group(site, make_vpc(site))
+    program = {
+        "securityGroupId": group,
+        "ipProtocol": "-1",
+        "cidrIpv4": "10.0.0.0/16",
+        "description": "Anything",
+    }
+    resource = Resource(EGRESS, site.aws)
+    resource.up(program)
+    assert not resource.up({**program, "cidrIpv4": "0.0.0.0/0"}).replaces
+    assert resource.live("cidrIpv4") == "0.0.0.0/0"
+    assert resource.refresh()
+    assert "fromPort" not in resource.outputs
+
+
+def test_a_changed_script_replaces_the_instance_only_where_told_to(site: Site) -> None:
+    subnet = make_subnet(site, make_vpc(site))
+    program = {"ami": AMI, "instanceType": "t4g.nano", "subnetId": subnet}
+    program["userData"] = "#!/bin/sh\ntrue\n"
+    resource = Resource(INSTANCE, site.aws)
+    resource.up(program)
+    changed = {**program, "userData": "#!/bin/sh\nfalse\n"}
+    assert not resource.preview(changed).replaces
+    changed["userDataReplaceOnChange"] = True
+    assert resource.preview(changed).replaces == {"userData"}
+    resource.destroy()
+
+
+def test_a_gateways_address_is_free_again_without_it(site: Site) -> None:
+    subnet = make_subnet(site, make_vpc(site))
+    address = Resource(EIP, site.aws)
+    address.up({"domain": "vpc"})
+    gateway = Resource(NAT_GATEWAY, site.aws)
+    gateway.up({"subnetId": subnet, "allocationId": address.id})
+    assert gateway.outputs["publicIp"] == address.outputs["publicIp"]
+    gateway.destroy()
+    address.destroy()
+    assert not address.refresh()

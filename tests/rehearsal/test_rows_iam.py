@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from tests.rehearsal.conformance import Case, Conformance, Drift, Site
+import pytest
+
+from tests.rehearsal.conformance import Case, Conformance, Drift, Resource, Site
 
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
@@ -164,3 +166,14 @@ CASES: Mapping[str, Callable[[Site], Case]] = {
 
 class TestIamRows(Conformance):
     cases = CASES
+
+
+@pytest.mark.parametrize(
+    ("token", "limit"), [(ROLE, 64), (ROLE_POLICY, 128), (INSTANCE_PROFILE, 128)]
+)
+def test_the_longest_name_is_taken(site: Site, token: str, limit: int) -> None:
+    case, resource = CASES[token](site), Resource(token, site.aws)
+    name = site.name("n").ljust(limit, "n")
+    resource.up({**case.inputs, "name": name})
+    assert resource.live("name") == name
+    resource.destroy()

@@ -140,3 +140,9 @@ def test_an_alias_may_name_its_key_by_arn(site: Site) -> None:
     assert resource.refresh()
     assert not resource.preview(program).changed
     resource.destroy()
+
+
+def test_the_longest_alias_is_taken(site: Site) -> None:
+    name = site.name("alias/n").ljust(256, "n")
+    target = site.make(KEY)["keyId"]
+    assert site.make(ALIAS, name=name, targetKeyId=target)["name"] == name

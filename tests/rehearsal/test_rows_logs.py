@@ -80,3 +80,8 @@ def test_one_name_may_begin_like_another(site: Site) -> None:
     assert shorter.live("retentionInDays") == 14
     shorter.destroy()
     assert longer["retentionInDays"] == 7
+
+
+def test_the_longest_name_is_taken(site: Site) -> None:
+    name = site.name("/ecs/n").ljust(512, "n")
+    assert site.make(LOG_GROUP, name=name)["name"] == name

@@ -195,3 +195,8 @@ def test_a_version_goes_with_its_secret(site: Site) -> None:
     secret.destroy()
     assert not version.refresh()
     version.destroy()
+
+
+def test_the_longest_name_is_taken(site: Site) -> None:
+    name = site.name("conform/n").ljust(512, "n")
+    assert site.make(SECRET, name=name)["name"] == name
