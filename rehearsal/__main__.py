@@ -22,7 +22,7 @@ from rehearsal.lifecycle import Lifecycle, StepFailedError
 from rehearsal.progress import ConsoleProgress
 from rehearsal.provider.row import Aws
 from rehearsal.pulumi_cli import PulumiError, Result, create_stack, run_pulumi
-from rehearsal.report import Report, Step, show, step_line
+from rehearsal.report import Report, show, show_step
 from rehearsal.workspace import Workspace, WorkspaceError, stop
 
 ROOT = Path(__file__).parents[1]
@@ -137,14 +137,20 @@ def _rehearse(
             def pulumi(*arguments: str) -> Result:
                 return run_pulumi(engine, workspace, arguments, env=attachment)
 
-            def tell(step: Step) -> None:
-                console.print(step_line(step))
-
             create_stack(engine, workspace)
             aws = Aws(cloud.addresses.aws, region, {})
-            life = Lifecycle(pulumi, workspace, cloud, aws, report, tell)
-            with contextlib.suppress(StepFailedError):  # it stands in the report
-                life.run(keep)
+            with console.status("") as status:
+                life = Lifecycle(
+                    pulumi,
+                    workspace,
+                    cloud,
+                    aws,
+                    report,
+                    on_start=lambda name: status.update(f"{name} ..."),
+                    on_step=lambda step: show_step(step, console),
+                )
+                with contextlib.suppress(StepFailedError):  # it stands in the report
+                    life.run(keep)
             report.cloud_memory_mib = cloud.peak_memory_mib()
             report.seconds = round(time.monotonic() - began, 1)
             if keep:

@@ -138,7 +138,7 @@ def _short_backups(aws: Aws, database: str) -> Drift:
     before = retention()
     shortened = 1 if before != 1 else 2
     return Drift(
-        f"database backups kept {shortened} days instead of {before}",
+        f"database backups kept {_days(shortened)} instead of {_days(before)}",
         "aws:rds/instance:Instance",
         lambda: rds.modify_db_instance(
             DBInstanceIdentifier=database,
@@ -159,7 +159,7 @@ def _endless_logs(aws: Aws, group: str) -> Drift:
 
     before = retention()
     return Drift(
-        f"logs kept for ever instead of {before} days",
+        f"logs kept for ever instead of {_days(before)}",
         "aws:cloudwatch/logGroup:LogGroup",
         lambda: logs.delete_retention_policy(logGroupName=group),
         lambda: retention() == before,
@@ -175,8 +175,12 @@ def _stopped_service(aws: Aws, cluster: str, service: str) -> Drift:
 
     before = wanted()
     return Drift(
-        f"service scaled from {before} to 0 tasks",
+        f"service scaled down from {before} to 0",
         "aws:ecs/service:Service",
         lambda: ecs.update_service(cluster=cluster, service=service, desiredCount=0),
         lambda: wanted() == before,
     )
+
+
+def _days(count: int | None) -> str:
+    return "1 day" if count == 1 else f"{count} days"

@@ -40,7 +40,7 @@ class Lifecycle:
 
     pulumi: runs the engine; workspace: the stack's throw-away project.
     cloud, aws: the embedded cloud. report: filled in as the steps pass.
-    on_step: told of every finished step.
+    on_start: told the name of each step; on_step: told of every finished one.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Lifecycle:
         cloud: EmbeddedCloud,
         aws: Aws,
         report: Report,
+        on_start: Callable[[str], None],
         on_step: Callable[[Step], None],
     ) -> None:
         self._pulumi = pulumi
@@ -57,6 +58,7 @@ class Lifecycle:
         self._cloud = cloud
         self._aws = aws
         self._report = report
+        self._on_start = on_start
         self._on_step = on_step
         self._said: list[str] = []
         self._current: Step | None = None
@@ -100,8 +102,11 @@ class Lifecycle:
             step.changes = _changes(result)
             self._count(result.events)
             self._read_outputs()
-            count = step.changes.get("create", 0)
-            step.facts.append(f"{count} resources, {len(self._report.outputs)} outputs")
+            made = {**self._report.emulated, **self._report.recorded}
+            step.facts.append(
+                f"{sum(made.values())} resources in {_components(result)} components, "
+                f"{len(self._report.outputs)} outputs"
+            )
             self._check_secrets(step)
 
     def unchanged(self) -> None:
@@ -172,12 +177,8 @@ class Lifecycle:
     def destroy(self) -> None:
         """Protected as it should be; gone when meant to be, but for what is kept."""
         with self._step("destroy") as step:
-            refused = self._run("destroy", "--yes", "--skip-preview")
-            if refused.returncode == 0:
-                raise StepFailedError("protected resources were destroyed")
-            step.facts.append("refused while what holds data is protected")
-            self._workspace.inject({"decommission": True}, {})
-            self._succeed("up", "--yes", "--skip-preview")
+            if self._report.outputs["protected"]:
+                self._lift_protection(step)
             result = self._succeed("destroy", "--yes", "--skip-preview")
             step.changes = _changes(result)
             left = inventory.take(self._aws) - self._before
@@ -185,12 +186,24 @@ class Lifecycle:
             if forgotten:
                 raise StepFailedError(f"left behind: {', '.join(forgotten)}")
             self._report.kept = sorted(str(thing) for thing in left)
-            step.facts.append("after `decommission: true` gone but for what is kept")
+            kept = f"{len(left)} kept on purpose" if left else "nothing is left"
+            step.facts.append(f"everything is gone, {kept}")
+
+    def _lift_protection(self, step: Step) -> None:
+        """As an operator does it who means to take production down."""
+        refused = self._run("destroy", "--yes", "--skip-preview")
+        if refused.returncode == 0:
+            raise StepFailedError("protected resources were destroyed")
+        step.facts.append("refused while what holds data is protected")
+        self._workspace.inject({"decommission": True}, {})
+        self._succeed("up", "--yes", "--skip-preview")
+        step.facts.append("`decommission: true` lifted the protection")
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Step]:
         step = self._current = Step(name)
         began = time.monotonic()
+        self._on_start(name)
         try:
             yield step
         except StepFailedError as failure:
@@ -256,18 +269,17 @@ class Lifecycle:
         step.facts.append(f"{len(values)} secrets, none in clear in state or output")
 
     def _count(self, events: list[Event]) -> None:
-        made = Counter(
-            event.type
-            for event in events
-            if event.op == "create" and _is_custom(event.type)
-        )
+        created = [e for e in events if e.op == "create" and _is_custom(e.type)]
+        made = Counter(event.type for event in created)
         self._report.emulated = {t: n for t, n in made.items() if t in ROWS}
         self._report.recorded = {t: n for t, n in made.items() if t not in ROWS}
-        self._report.unverified = {
-            token: sorted(ROWS[token].unverified)
-            for token in self._report.emulated
-            if ROWS[token].unverified
-        }
+        unverified: dict[str, set[str]] = {}
+        for event in created:
+            if event.type in ROWS and event.new is not None:
+                asked = event.new.get("inputs") or {}
+                lost = ROWS[event.type].unverified & asked.keys()
+                unverified.setdefault(event.type, set()).update(lost)
+        self._report.unverified = {t: sorted(n) for t, n in unverified.items() if n}
 
 
 _IDLE = frozenset({"same", "refresh", "read"})
@@ -276,6 +288,10 @@ _LOSSES = frozenset({"replace", "create-replacement", "delete-replaced", "delete
 
 def _changes(result: Result) -> dict[str, int]:
     return {op: count for op, count in result.summary.items() if count}
+
+
+def _components(result: Result) -> int:
+    return sum(event.type.startswith("stromhaltig:") for event in result.events)
 
 
 def _is_custom(token: str) -> bool:

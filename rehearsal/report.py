@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 UNPROVEN: tuple[str, ...] = (
@@ -74,15 +73,14 @@ class Report:
 
 def show(report: Report, console: Console) -> None:
     """Print the report for people."""
-    console.print()
-    console.print(_steps(report))
     _section(console, "Stood in for what the stack file lacks", _pairs(report.injected))
     _section(console, "Resources", _resources(report))
     _section(console, "Left behind on purpose", report.kept)
     if report.plugins == "embedded":
         _section(console, "Taken by the emulator, not kept", _unverified(report))
         _section(console, "What this cannot prove", report.unproven)
-    _section(console, "Outputs", _pairs(report.outputs))
+    plain = {k: v for k, v in report.outputs.items() if not isinstance(v, dict | list)}
+    _section(console, "Outputs, after up", _pairs(plain))
     for step in report.steps:
         if step.error:
             console.print()
@@ -100,29 +98,15 @@ def show(report: Report, console: Console) -> None:
     )
 
 
-def step_line(step: Step) -> Text:
-    """One line for a finished step."""
+def show_step(step: Step, console: Console) -> None:
+    """Print a finished step: what it took, what changed, what was found."""
     mark, style = ("✗", "red") if step.error else ("✓", "green")
-    line = Text.assemble((f"{mark} ", style), (f"{step.name:<18}", "bold"))
+    line = Text.assemble((f"{mark} ", style), (f"{step.name:<16}", "bold"))
     line.append(f"{step.seconds:6.1f} s  ", style="dim")
     line.append(_changes(step.changes))
-    return line
-
-
-def _steps(report: Report) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("Step", "Seconds", "Changes", "Found"):
-        table.add_column(title, justify="right" if title == "Seconds" else "left")
-    for step in report.steps:
-        failed = ["FAILED, see below"] if step.error else []
-        found = "\n".join(step.facts + failed)
-        table.add_row(
-            Text(step.name, style="red" if step.error else "green"),
-            f"{step.seconds:.1f}",
-            _changes(step.changes),
-            Text(found),
-        )
-    return table
+    console.print(line)
+    for fact in step.facts:
+        console.print(Text(f"    {fact}", style="dim"), soft_wrap=True)
 
 
 def _changes(changes: Mapping[str, int]) -> str:
@@ -134,19 +118,26 @@ def _resources(report: Report) -> list[str]:
     lines = []
     if emulated:
         lines.append(
-            f"{emulated} of {len(report.emulated)} types carried out on the emulator"
+            f"{emulated}, of {len(report.emulated)} types, carried out on the emulator"
         )
     if recorded:
-        names = ", ".join(sorted(report.recorded))
+        names = ", ".join(sorted(_short(token) for token in report.recorded))
         lines.append(f"{recorded} recorded only, inputs checked: {names}")
     return lines
 
 
 def _unverified(report: Report) -> list[str]:
     return [
-        f"{token.rsplit(':', 1)[-1]}: {', '.join(names)}"
+        f"{_short(token)}: {', '.join(names)}"
         for token, names in sorted(report.unverified.items())
     ]
+
+
+def _short(token: str) -> str:
+    """`rds.Instance` for `aws:rds/instance:Instance`, as programs write it."""
+    package, module, name = token.split(":")
+    module = module.split("/")[0]
+    return f"{package if module == 'index' else module}.{name}"
 
 
 def _pairs(values: Mapping[str, object]) -> list[str]:
