@@ -25,6 +25,10 @@ class Thing:
         return f"{self.kind} {self.name}" + (f" ({self.ending})" if self.ending else "")
 
 
+_AWS_MANAGED = "Default master key that protects my "
+"""How AWS describes the keys that it makes by itself, such as the one for EBS."""
+
+
 def take(aws: Aws) -> set[Thing]:
     """Everything that a stack of ours can make, AWS's own things included."""
     return {thing for look in _LOOKS for thing in look(aws)}
@@ -66,6 +70,8 @@ def _keys(aws: Aws) -> Iterable[Thing]:
     kms = aws.client("kms")
     for key in kms.list_keys()["Keys"]:
         found = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+        if found["Description"].startswith(_AWS_MANAGED):
+            continue
         pending = found["KeyState"] == "PendingDeletion"
         yield Thing("KMS key", key["KeyId"], "deletion scheduled" if pending else "")
 
