@@ -94,7 +94,9 @@ def run(
     try:
         report = _rehearse(stack, keep, plugins, engine, port, console)
     except (EngineError, WorkspaceError, CloudError, PulumiError) as refusal:
-        Console(stderr=True).print(str(refusal), style="red", markup=False)
+        Console(stderr=True).print(
+            str(refusal), style="red", markup=False, soft_wrap=True
+        )
         raise typer.Exit(REFUSED) from None
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted; everything started is ended.")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,21 +59,25 @@ def rehearse(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def start(clone: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A rehearsal under way: its first step has passed, so `up` is running."""
-    process = subprocess.Popen(
+@contextmanager
+def under_way(clone: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A rehearsal whose first step has passed, so that `up` is running."""
+    with subprocess.Popen(
         command("run", *arguments),
         cwd=clone,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "preview" in line and "✓" in line:
-            time.sleep(3)
-            return process
-    raise AssertionError(f"the rehearsal ended with {process.wait()}")
+    ) as process:
+        assert process.stdout is not None
+        passed = any("✓ preview" in line for line in process.stdout)
+        assert passed, f"the rehearsal ended with {process.wait()}"
+        time.sleep(3)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
 
 
 def processes_in(clone: Path) -> list[str]:
@@ -119,9 +124,10 @@ def test_the_stack_files_are_used_but_not_written(clone):
 
 
 def test_interrupting_leaves_no_process_and_no_state(clone):
-    process = start(clone, "--stack", "staging")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    with under_way(clone, "--stack", "staging") as process:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
     assert gone(clone), processes_in(clone)
     assert not (clone / ".rehearsal" / "staging").exists()
 
@@ -129,9 +135,9 @@ def test_interrupting_leaves_no_process_and_no_state(clone):
 @pytest.fixture
 def killed(clone: Path) -> Path:
     """A clone whose rehearsal was killed in the middle of `up`."""
-    process = start(clone, "--stack", "staging")
-    process.kill()
-    process.wait()
+    with under_way(clone, "--stack", "staging") as process:
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
     return clone
 
 
@@ -144,15 +150,11 @@ def test_a_killed_rehearsal_leaves_no_process_and_the_next_one_cleans_up(killed)
 
 
 def test_a_second_rehearsal_at_the_same_time_is_refused(clone):
-    first = start(clone, "--stack", "staging")
-    try:
+    with under_way(clone, "--stack", "staging") as first:
         second = rehearse(clone, "run", "--stack", "production")
         assert second.returncode == 2
         assert f"pid {first.pid}" in second.stderr
         assert "Another rehearsal is running" in second.stderr
-    finally:
-        first.send_signal(signal.SIGINT)
-        first.wait(timeout=60)
 
 
 def test_a_port_in_use_is_named_and_nothing_is_left(clone):
