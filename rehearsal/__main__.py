@@ -139,7 +139,7 @@ def _rehearse(
             def pulumi(*arguments: str) -> Result:
                 return run_pulumi(engine, workspace, arguments, env=attachment)
 
-            create_stack(engine, workspace)
+            create_stack(engine, workspace, env=attachment)
             aws = Aws(cloud.addresses.aws, region, {})
             with console.status("") as status:
                 life = Lifecycle(

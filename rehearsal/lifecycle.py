@@ -100,11 +100,12 @@ class Lifecycle:
         with self._step("up") as step:
             result = self._succeed("up", "--yes", "--skip-preview")
             step.changes = _changes(result)
-            self._count(result.events)
+            created = [e for e in result.events if _is_made(e)]
+            if self._report.plugins == "embedded":
+                self._sort(created)
             self._read_outputs()
-            made = {**self._report.emulated, **self._report.recorded}
             step.facts.append(
-                f"{sum(made.values())} resources in {_components(result)} components, "
+                f"{len(created)} resources in {_components(result)} components, "
                 f"{len(self._report.outputs)} outputs"
             )
             self._check_secrets(step)
@@ -268,8 +269,8 @@ class Lifecycle:
                 raise StepFailedError(f"a secret stands in clear in {place}")
         step.facts.append(f"{len(values)} secrets, none in clear in state or output")
 
-    def _count(self, events: list[Event]) -> None:
-        created = [e for e in events if e.op == "create" and _is_custom(e.type)]
+    def _sort(self, created: list[Event]) -> None:
+        """Tell what was carried out from what was only recorded."""
         made = Counter(event.type for event in created)
         self._report.emulated = {t: n for t, n in made.items() if t in ROWS}
         self._report.recorded = {t: n for t, n in made.items() if t not in ROWS}
@@ -294,9 +295,10 @@ def _components(result: Result) -> int:
     return sum(event.type.startswith("stromhaltig:") for event in result.events)
 
 
-def _is_custom(token: str) -> bool:
-    """Whether a resource is a provider's, not a component or the stack itself."""
-    return not token.startswith(("pulumi:", "stromhaltig:"))
+def _is_made(event: Event) -> bool:
+    """Whether a provider made a resource: not a component or the stack itself."""
+    component = event.type.startswith(("pulumi:", "stromhaltig:"))
+    return event.op == "create" and not component
 
 
 def _is_kept(thing: inventory.Thing) -> bool:

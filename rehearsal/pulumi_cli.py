@@ -153,12 +153,18 @@ def run_pulumi(
     )
 
 
-def create_stack(engine: Engine, workspace: Workspace) -> None:
+def create_stack(
+    engine: Engine, workspace: Workspace, *, env: Mapping[str, str] | None = None
+) -> None:
     """Make the stack in the workspace's empty state, to be done before anything else.
+
+    env: as for the commands that follow, for the engine notes in PULUMI_HOME which
+        stack is selected.
 
     Raises PulumiError with what the CLI says when that fails.
     """
-    result = run_pulumi(engine, workspace, ["stack", "init", workspace.stack])
+    command = ["stack", "init", workspace.stack]
+    result = run_pulumi(engine, workspace, command, env=env)
     if result.returncode != 0:
         said = (result.stderr or result.stdout).strip()
         raise PulumiError(f"The stack cannot be made: {said}")

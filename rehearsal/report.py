@@ -76,9 +76,8 @@ def show(report: Report, console: Console) -> None:
     _section(console, "Stood in for what the stack file lacks", _pairs(report.injected))
     _section(console, "Resources", _resources(report))
     _section(console, "Left behind on purpose", report.kept)
-    if report.plugins == "embedded":
-        _section(console, "Taken by the emulator, not kept", _unverified(report))
-        _section(console, "What this cannot prove", report.unproven)
+    _section(console, "Taken by the emulator, not kept", _unverified(report))
+    _section(console, "What this cannot prove", report.unproven)
     plain = {k: v for k, v in report.outputs.items() if not isinstance(v, dict | list)}
     _section(console, "Outputs, after up", _pairs(plain))
     for step in report.steps:
