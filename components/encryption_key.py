@@ -18,12 +18,15 @@ class EncryptionKeyArgs:
     account_id: account whose IAM policies decide who may use the key.
     region: where the account's log groups are.
     deletion_window_days: time to change one's mind after a deletion (7-30).
+    keep: leave the key behind when the stack is destroyed, because something that it
+        encrypts stays: a snapshot without its key is lost.
     """
 
     description: str
     account_id: pulumi.Input[str]
     region: str
     deletion_window_days: int = 30
+    keep: bool = False
 
 
 class EncryptionKey(pulumi.ComponentResource):
@@ -62,7 +65,7 @@ class EncryptionKey(pulumi.ComponentResource):
             ),
             enable_key_rotation=True,
             deletion_window_in_days=args.deletion_window_days,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.keep),
         )
         alias = aws.kms.Alias(
             name, name=f"alias/{name}", target_key_id=key.key_id, opts=child

@@ -92,7 +92,8 @@ class Registry(pulumi.ComponentResource):
             name,
             repository=repository.name,
             policy=_lifecycle(args.keep_images, args.untagged_days),
-            opts=child,
+            # It holds nothing, and each change of its rules replaces it.
+            opts=pulumi.ResourceOptions(parent=self, protect=False),
         )
 
         self.repository_url = repository.repository_url

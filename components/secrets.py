@@ -77,10 +77,9 @@ class Secrets(pulumi.ComponentResource):
         self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("stromhaltig:aws:Secrets", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
 
         values: dict[str, pulumi.Input[str]] = {
-            variable: _random(_child_name(name, variable), length, child)
+            variable: _random(_child_name(name, variable), length, parent=self)
             for variable, length in args.generated.items()
         }
         values |= args.provided
@@ -104,8 +103,13 @@ def _child_name(name: str, variable: str) -> str:
     return f"{name}-{variable.lower().replace('_', '-')}"
 
 
-def _random(name: str, length: int, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    """Letters and digits only: they need no escaping in a URL, a file or a shell."""
+def _random(name: str, length: int, *, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """Letters and digits only: they need no escaping in a URL, a file or a shell.
+
+    Not protected: the secret keeps the value, and an operator who brings their own
+    lets this one go.
+    """
+    opts = pulumi.ResourceOptions(parent=parent, protect=False)
     return random.RandomPassword(name, length=length, special=False, opts=opts).result
 
 

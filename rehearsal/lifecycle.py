@@ -183,7 +183,8 @@ class Lifecycle:
             result = self._succeed("destroy", "--yes", "--skip-preview")
             step.changes = _changes(result)
             left = inventory.take(self._aws) - self._before
-            forgotten = sorted(str(thing) for thing in left if not _is_kept(thing))
+            readable = _keys_of_snapshots(left)
+            forgotten = sorted(str(t) for t in left - readable if not _is_kept(t))
             if forgotten:
                 raise StepFailedError(f"left behind: {', '.join(forgotten)}")
             self._report.kept = sorted(str(thing) for thing in left)
@@ -299,6 +300,22 @@ def _is_made(event: Event) -> bool:
     """Whether a provider made a resource: not a component or the stack itself."""
     component = event.type.startswith(("pulumi:", "stromhaltig:"))
     return event.op == "create" and not component
+
+
+def _keys_of_snapshots(left: set[inventory.Thing]) -> set[inventory.Thing]:
+    """The keys that a destroyed stack leaves for its final snapshot to be read.
+
+    Raises StepFailedError when they are on their way out: so is the snapshot then.
+    """
+    if not any(thing.kind == "database snapshot" for thing in left):
+        return set()
+    keys = {thing for thing in left if thing.kind == "KMS key"}
+    going = sorted(str(key) for key in keys if key.ending)
+    if going or not keys:
+        raise StepFailedError(
+            f"the final snapshot cannot be read without its key: {going or 'gone'}"
+        )
+    return keys
 
 
 def _is_kept(thing: inventory.Thing) -> bool:

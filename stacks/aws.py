@@ -144,6 +144,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             description=f"What {name} stores: database, secrets, images, logs",
             account_id=account_id,
             region=settings.region,
+            keep=settings.database.final_snapshot,
         ),
         holds_data,
     )

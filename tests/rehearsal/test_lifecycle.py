@@ -147,10 +147,28 @@ def test_what_a_destroy_forgets_is_named_and_what_is_kept_is_not(life, monkeypat
     left = {
         inventory.Thing("subnet", "subnet-1"),
         inventory.Thing("database snapshot", "final"),
+        inventory.Thing("KMS key", "key"),
         inventory.Thing("secret", "JWT_SECRET", "can be restored"),
     }
     monkeypatch.setattr(inventory, "take", lambda aws: left)
     with pytest.raises(StepFailedError, match=r"left behind: subnet subnet-1$"):
+        life(result(), protected=False).destroy()
+
+
+def test_a_final_snapshot_whose_key_goes_is_a_failure(life, monkeypatch):
+    left = {
+        inventory.Thing("database snapshot", "final"),
+        inventory.Thing("KMS key", "key", "deletion scheduled"),
+    }
+    monkeypatch.setattr(inventory, "take", lambda aws: left)
+    with pytest.raises(StepFailedError, match="cannot be read without its key"):
+        life(result(), protected=False).destroy()
+
+
+def test_a_key_that_is_left_without_a_snapshot_is_forgotten(life, monkeypatch):
+    left = {inventory.Thing("KMS key", "key")}
+    monkeypatch.setattr(inventory, "take", lambda aws: left)
+    with pytest.raises(StepFailedError, match="left behind: KMS key key"):
         life(result(), protected=False).destroy()
 
 

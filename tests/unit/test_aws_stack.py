@@ -51,7 +51,7 @@ SUBNET_GROUP = "aws:rds/subnetGroup:SubnetGroup"
 TARGET_GROUP = "aws:lb/targetGroup:TargetGroup"
 TASK = "aws:ecs/taskDefinition:TaskDefinition"
 
-HOLDS_DATA = (BUCKET, DATABASE, KEY, PASSWORD, REPOSITORY, SECRET)
+HOLDS_DATA = (BUCKET, DATABASE, KEY, REPOSITORY, SECRET)
 
 # Calls that name no resource; every other statement of a role names its own.
 UNBOUND = {
@@ -378,7 +378,10 @@ def test_what_the_operator_brings_is_not_generated(production):
     graph = deploy("production", secrets=own)
     made = {password.name for password in graph.all(PASSWORD)}
     before = {password.name for password in production.all(PASSWORD)}
-    assert before - made == {"stromhaltig-production-jwt-secret"}
+    (dropped,) = before - made
+    assert dropped == "stromhaltig-production-jwt-secret"
+    # The engine refuses the whole update when what is dropped is protected.
+    assert not production.one(PASSWORD, dropped).protect
     assert graph.exports["secrets"] == production.exports["secrets"]
 
 
@@ -413,6 +416,21 @@ def test_the_app_has_no_rights_in_the_account(stack):
 def test_what_holds_data_is_protected_in_production(production, type_):
     assert production.all(type_)
     assert [str(r) for r in production.all(type_) if not r.protect] == []
+
+
+def test_the_databases_password_is_protected_in_production(production):
+    assert production.one(PASSWORD, "stromhaltig-production-database").protect
+
+
+def test_the_number_of_images_to_keep_can_be_changed_in_production(production):
+    policy = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
+    # Its text replaces it, and the engine replaces nothing that is protected.
+    assert not production.one(policy).protect
+
+
+def test_the_key_stays_where_a_final_snapshot_does(production, staging):
+    assert production.one(KEY).retain_on_delete
+    assert not staging.one(KEY).retain_on_delete
 
 
 def test_logs_are_protected_in_production_but_for_traffic_records(production):

@@ -103,7 +103,7 @@ def test_other_accounts_and_unencrypted_calls_are_denied(graph):
 def test_protection_covers_the_secrets_but_leaves_their_values_rotatable(graph):
     graph.build(lambda: secrets(pulumi.ResourceOptions(protect=True)))
     protected = {r.type for r in graph.resources if r.protect}
-    assert protected == {SECRET, POLICY, PASSWORD}
+    assert protected == {SECRET, POLICY}
 
 
 def test_a_replaced_value_stays_readable_for_a_rollback(graph):
