@@ -24,6 +24,9 @@ _NAT_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm
 https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
 """
 
+_NAT_ATTEMPTS = 60
+"""How often the NAT instance tries to install its firewall, ten seconds apart."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
@@ -341,8 +344,30 @@ def _nat_user_data(vpc_cidr: str) -> str:
         echo 'net.ipv4.ip_forward = 1' > /etc/sysctl.d/90-nat.conf
         sysctl --load /etc/sysctl.d/90-nat.conf
 
+        # In 512 MiB the kernel kills dnf (amazonlinux/amazon-linux-2023#404).
+        if [[ $(swapon --show=NAME --noheadings) != */swapfile* ]]; then
+            install --mode=600 /dev/null /swapfile
+            dd if=/dev/zero of=/swapfile bs=1M count=1024 status=none
+            mkswap /swapfile
+            swapon /swapfile
+        fi
+
+        tell() {{
+            logger --tag nat "$1"
+            echo "nat: $1" > /dev/console
+        }}
+
         # The elastic address arrives after the boot; before, nothing is reachable.
-        until dnf install --assumeyes nftables; do sleep 5; done
+        attempt=1
+        until dnf install --assumeyes nftables; do
+            tell "attempt $attempt of {_NAT_ATTEMPTS} to install nftables failed"
+            if [[ $attempt -eq {_NAT_ATTEMPTS} ]]; then
+                tell "given up: private subnets have no way out; replace the instance"
+                exit 1
+            fi
+            attempt=$((attempt + 1))
+            sleep 10
+        done
 
         cat > /etc/sysconfig/nftables.conf <<'RULES'
         table ip nat {{

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from functools import cache
@@ -242,6 +243,75 @@ def test_the_script_forwards_what_leaves_the_vpc(instance):
     )
     assert (checked.returncode, checked.stderr) == (0, "")
     assert script.startswith("#!/bin/bash\n")
+
+
+def booted(script, folder, *, failures, swap=""):
+    """Run the script on a machine of stubs, where `dnf` fails so many times first.
+
+    Returns how it ended, the commands that it gave and what the console shows.
+    """
+    commands, console = folder / "commands", folder / "console"
+    (folder / "bin").mkdir()
+    stub = f'#!/bin/bash\necho "${{0##*/}} $*" >> {commands}\n'
+    for name in ["dd", "install", "logger", "mkswap", "sleep", "sysctl", "systemctl"]:
+        (folder / "bin" / name).write_text(stub)
+    (folder / "bin" / "swapon").write_text(
+        f'{stub}[[ $1 != --show* ]] || echo "{swap}"\n'
+    )
+    (folder / "bin" / "dnf").write_text(
+        f"{stub}[[ $(grep --count ^dnf {commands}) -gt {failures} ]]\n"
+    )
+    for program in (folder / "bin").iterdir():
+        program.chmod(0o755)
+    for path in ("etc/sysctl.d", "etc/sysconfig"):
+        (folder / path).mkdir(parents=True)
+    console.touch()
+    script = script.replace("/dev/console", str(console))
+    ended = subprocess.run(
+        [shutil.which("bash") or "/bin/bash"],
+        input=script.replace(" /etc/", f" {folder}/etc/"),
+        env={"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    return ended.returncode, commands.read_text().splitlines(), console.read_text()
+
+
+def test_the_instance_swaps_before_it_installs_anything(instance, tmp_path):
+    code, commands, console = booted(instance["userData"], tmp_path, failures=0)
+    assert (code, console) == (0, "")
+    assert instance["instanceType"] == "t4g.nano"
+    dd = "dd if=/dev/zero of=/swapfile bs=1M count=1024 status=none"
+    steps = [dd, "mkswap /swapfile", "swapon /swapfile"]
+    places = [commands.index(step) for step in steps]
+    assert places == sorted(places)
+    assert places[-1] < commands.index("dnf install --assumeyes nftables")
+    assert commands[-1] == "systemctl enable --now nftables"
+
+
+def test_a_swap_file_in_use_is_left_alone(instance, tmp_path):
+    code, commands, _ = booted(
+        instance["userData"], tmp_path, failures=0, swap="/swapfile"
+    )
+    assert code == 0
+    assert not [c for c in commands if c.startswith(("dd", "mkswap", "swapon /"))]
+
+
+def test_the_instance_tries_again_and_says_so_on_its_console(instance, tmp_path):
+    code, commands, console = booted(instance["userData"], tmp_path, failures=2)
+    assert code == 0
+    assert commands.count("sleep 10") == 2
+    assert console.splitlines()[-1].startswith("nat: attempt 2 of 60")
+    assert commands[-1] == "systemctl enable --now nftables"
+
+
+def test_the_instance_gives_up_in_the_end_and_says_what_helps(instance, tmp_path):
+    code, commands, console = booted(instance["userData"], tmp_path, failures=1000)
+    assert code == 1
+    assert commands.count("dnf install --assumeyes nftables") == 60
+    assert console.endswith("no way out; replace the instance\n")
+    assert commands[-1].startswith("logger --tag nat given up")
 
 
 def test_s3_is_reached_without_nat_from_private_and_isolated_subnets():
