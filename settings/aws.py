@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from itertools import permutations
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -209,7 +209,8 @@ class LoadBalancer(Group):
     allowed_cidrs: Annotated[tuple[forms.AddressRange, ...], Field(strict=False)] = (
         Field(
             ("0.0.0.0/0",),
-            description="Who may connect. Narrow it to keep a staging site private.",
+            description="Who may connect, in IPv4: the load balancer has no IPv6. "
+            "Narrow it to keep a staging site private.",
         )
     )
     access_log_days: int = Field(
@@ -378,9 +379,7 @@ def _repeated(listed: tuple[str, ...]) -> list[str]:
 
 
 def _within(inner: str, outer: str) -> bool:
-    a: Any = ip_network(inner)
-    b: Any = ip_network(outer)
-    return a.version == b.version and bool(a.subnet_of(b))
+    return IPv4Network(inner).subnet_of(IPv4Network(outer))
 
 
 def _class_runs_the_engine(settings: AwsSettings) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from types import UnionType
 from typing import Annotated, Final, Literal, Union, get_args, get_origin
 
@@ -87,9 +87,15 @@ def _minute(time: str) -> int:
 
 def _address_range(value: str) -> object:
     try:
-        return ip_network(value)
-    except ValueError as problem:
-        raise ValueError(f"{problem}. Write it like 203.0.113.0/24") from None
+        network = IPv4Network(value, strict=False)
+    except ValueError:
+        raise ValueError(
+            f'"{value}" is not an IPv4 range. Write it like 203.0.113.0/24'
+        ) from None
+    # AWS takes one spelling only, and would say so halfway through an update.
+    if str(network) != value:
+        raise ValueError(f'"{value}" is not a range. Did you mean {network}?')
+    return network
 
 
 def _text_of_number(value: object) -> object:
@@ -129,7 +135,7 @@ NetworkRange = Annotated[
     str, AfterValidator(Readable("a private IPv4 range, /16 to /23", cidr.parse))
 ]
 AddressRange = Annotated[
-    str, AfterValidator(Readable("an address range, IPv4 or IPv6", _address_range))
+    str, AfterValidator(Readable("an IPv4 range like 203.0.113.0/24", _address_range))
 ]
 DailyWindow = Annotated[
     str,

@@ -367,6 +367,10 @@ def rule(site: Site, *, egress: bool) -> Case:
         ],
         refused=[
             ({"cidrIpv4": "10.0.0.0/33"}, "cidrIpv4"),
+            ({"cidrIpv4": "2001:db8::/32"}, "Expected 4 octets"),
+            ({"cidrIpv4": "203.0.113.5"}, "must be written as 203.0.113.5/32"),
+            ({"cidrIpv4": "10.0.0.1/8"}, "host bits"),
+            ({"cidrIpv4": "10.0.0.0/255.0.0.0"}, "must be written as 10.0.0.0/8"),
             ({"cidrIpv4": None}, "exactly one"),
             ({"referencedSecurityGroupId": groups[1]}, "exactly one"),
             ({"fromPort": 70000}, "fromPort"),

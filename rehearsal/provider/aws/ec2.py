@@ -1261,14 +1261,16 @@ def clear_rules(aws: Aws, group: str) -> None:
 def cidr_problems(
     inputs: Mapping[str, Any], key: str, smallest: int = 32, largest: int = 0
 ) -> list[str]:
-    """AWS refuses malformed ranges and sizes outside its limits."""
+    """AWS takes IPv4 ranges in one spelling only, and of sizes within its limits."""
     value = inputs.get(key)
     if value is None or is_unknown(value):
         return []
     try:
-        network = ipaddress.ip_network(value)
+        network = ipaddress.IPv4Network(value)
     except ValueError as error:
         return [f"{key}: {error}"]
+    if str(network) != value:
+        return [f'{key}: "{value}" must be written as {network}']
     if not largest <= network.prefixlen <= smallest:
         return [f"{key}: {value} must be between /{largest} and /{smallest}"]
     return []
