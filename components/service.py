@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,13 +29,33 @@ _TASKS = "ecs-tasks.amazonaws.com"
 # Where the agent of ECS Exec writes (containers-roadmap #1359).
 _EXEC_PATHS = ("/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm")
 
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
+    r"(?P<name>[^@:]+)[@:]"
+)
+
+
+def repository_arn(image: str) -> str | None:
+    """Return the ARN of the ECR repository of an image; None outside of ECR.
+
+    image: reference with tag or digest. The repository can be another account's or
+    region's; that it lets this account pull is for its own policy to say.
+    """
+    found = _ECR_IMAGE.match(image)
+    if found is None:
+        return None
+    return (
+        f"arn:aws:ecr:{found['region']}:{found['account']}:repository/{found['name']}"
+    )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs:
     """What a service needs to know.
 
     image: reference by digest, so that a task is the same bytes wherever it starts.
-    repository_arn: ECR repository of the image; None for a public image.
+    repository_arn: ECR repository of the image, as the function `repository_arn`
+        finds it; None for a public image.
     port: where the app listens.
     environment: variables in plain text.
     secrets: variable to the versioned reference of a Secrets Manager secret:

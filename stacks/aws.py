@@ -20,7 +20,7 @@ from components.network import Network, NetworkArgs
 from components.registry import Registry, RegistryArgs
 from components.secrets import Secrets, SecretsArgs
 from components.security_groups import SecurityGroups, SecurityGroupsArgs
-from components.service import Service, ServiceArgs
+from components.service import Service, ServiceArgs, repository_arn
 from contract import GENERATED_LENGTH, AppContract, Kind
 from settings import AwsSettings, Domain
 
@@ -212,7 +212,8 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         name,
         ServiceArgs(
             image=_image(settings),
-            repository_arn=registry.repository_arn,
+            # Not always the stack's own: a release can come from another one's.
+            repository_arn=repository_arn(_image(settings)),
             port=contract.port,
             environment=environment,
             secrets={v: entry.reference for v, entry in secrets.entries.items()},

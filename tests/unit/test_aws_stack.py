@@ -409,6 +409,24 @@ def test_the_app_has_no_rights_in_the_account(stack):
     assert task_role not in {policy["role"] for policy, _ in statements(stack)}
 
 
+@pytest.mark.parametrize(
+    ("account", "repository"),
+    [("123456789012", "stromhaltig-staging"), ("210987654321", "releases/app")],
+)
+def test_tasks_pull_from_the_repository_of_their_image(account, repository):
+    host = f"{account}.dkr.ecr.eu-central-1.amazonaws.com"
+    graph = deploy("staging", image={"ref": f"{host}/{repository}@sha256:{'1' * 64}"})
+    (pull,) = [s for _, s in statements(graph) if s.get("Sid") == "PullImage"]
+    assert pull["Resource"] == (
+        f"arn:aws:ecr:eu-central-1:{account}:repository/{repository}"
+    )
+
+
+def test_tasks_pull_nothing_from_ecr_when_their_image_is_elsewhere(stack):
+    actions = {a for _, s in statements(stack) for a in listed(s["Action"])}
+    assert not [action for action in actions if action.startswith("ecr:")]
+
+
 # -- data -----------------------------------------------------------------------
 
 

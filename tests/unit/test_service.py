@@ -7,7 +7,7 @@ import pulumi
 import pytest
 
 from components.container_definitions import HealthCheck
-from components.service import Service, ServiceArgs
+from components.service import Service, ServiceArgs, repository_arn
 from tests.graph import UNKNOWN, Graph
 
 ACCOUNT = "123456789012"
@@ -201,6 +201,24 @@ def test_a_public_image_needs_no_registry(graph):
     build(graph, repository_arn=None)
     found = statements(graph, "app-execution")
     assert found.keys() == {"WriteLogs", "ReadSecrets", "DecryptSecrets"}
+
+
+@pytest.mark.parametrize(
+    ("image", "repository"),
+    [
+        (f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:1", REPOSITORY),
+        (f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/app:v1@sha256:1", REPOSITORY),
+        (
+            "210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/app:v1",
+            "arn:aws:ecr:eu-west-1:210987654321:repository/team/app",
+        ),
+        ("ghcr.io/stromdao/stromhaltig@sha256:1", None),
+        ("public.ecr.aws/stromdao/stromhaltig@sha256:1", None),
+        (f"ghcr.io/{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/app@sha256:1", None),
+    ],
+)
+def test_an_image_tells_its_repository(image, repository):
+    assert repository_arn(image) == repository
 
 
 def test_the_execution_role_writes_to_one_log_group(graph):
