@@ -317,8 +317,8 @@ def _database(
 
 def _zones(settings: AwsSettings) -> list[str]:
     wanted = settings.network.availability_zones
+    # In any state: a zone in trouble today must not move the subnets of tomorrow.
     offered = aws.get_availability_zones(
-        state="available",
         # Neither Local Zones nor Wavelength: they lack services.
         filters=[
             aws.GetAvailabilityZonesFilterArgs(

@@ -284,6 +284,29 @@ def test_the_first_task_starts_when_network_and_rules_are_complete(stack):
         assert {r.urn for r in stack.all(type_)} <= needs
 
 
+def test_a_zone_in_trouble_keeps_its_subnets():
+    states = {"a": "impaired", "b": "available", "c": "available"}
+
+    def zones(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = arguments.get("state")
+        names = [
+            f"eu-central-1{zone}"
+            for zone, state in states.items()
+            if wanted in (None, state)
+        ]
+        return {"id": "eu-central-1", "names": names}
+
+    graph = Graph()
+    graph.answers["aws:index/getAvailabilityZones:getAvailabilityZones"] = zones
+    graph.build(lambda: stacks.deploy(_settings("production"), APP))
+    used = {s["availabilityZone"] for s in graph.all(SUBNET)}
+    assert used == {"eu-central-1a", "eu-central-1b"}
+    (lookup,) = [a for t, a in graph.invokes if t.endswith(":getAvailabilityZones")]
+    assert lookup["filters"] == [
+        {"name": "opt-in-status", "values": ["opt-in-not-required"]}
+    ]
+
+
 def test_more_zones_than_the_region_has_are_refused():
     with pytest.raises(pulumi.RunError, match=r"has 3 .* asks for 4") as refusal:
         _few_zones()
