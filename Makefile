@@ -24,7 +24,7 @@ test: .venv/dev.ready ## all tests: unit, provider, and the rehearsal with the r
 	$(PYTHON) -m pytest
 
 test-unit: .venv/dev.ready ## the fast suite
-	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest -n auto tests/unit
 
 test-rehearsal: .venv/dev.ready ## the provider's rows and the rehearsal itself
 	$(PYTHON) -m pytest tests/rehearsal

@@ -86,7 +86,7 @@ def rehearsal() -> None:
 def unit() -> None:
     """Wall time of the unit suite."""
     began = time.perf_counter()
-    said = _output([sys.executable, "-m", "pytest", "-q", "tests/unit"])
+    said = _output([sys.executable, "-m", "pytest", "-q", "-n", "auto", "tests/unit"])
     print(said.strip().splitlines()[-1])
     print(f"wall: {time.perf_counter() - began:.1f} s")
 
