@@ -37,7 +37,8 @@ class DatabaseArgs:
     performance_insights: on, kept for 7 days, which costs nothing.
     monitoring_interval: seconds between operating-system metrics: 1, 5, 10, 15, 30
         or 60; 0 turns them off (RDS.6 asks for them).
-    engine_version: the major version, so that AWS patches the minor one.
+    engine_version: the major version, so that AWS patches the minor one; with a
+        minor version AWS patches nothing.
     username: administrator; not a name that everybody tries first (RDS.25).
     ssl_mode: `sslmode` of the URL; see `Database`.
     slow_query_ms: log statements that take longer, in milliseconds.
@@ -73,7 +74,8 @@ class Database(pulumi.ComponentResource):
     """An RDS instance of PostgreSQL with its network, parameters, logs and password.
 
     Encrypted at rest (RDS.3) and, by `rds.force_ssl`, in transit (RDS.38); not public
-    (RDS.2); minor versions, storage and certificates are AWS's business (RDS.13).
+    (RDS.2); minor versions, unless one is pinned, storage and certificates are AWS's
+    business (RDS.13).
     Slow statements and connections go to log groups made beforehand, because those
     that RDS makes itself are kept for ever and without our key (RDS.36).
 
@@ -167,7 +169,8 @@ class Database(pulumi.ComponentResource):
             identifier=identifier,
             engine="postgres",
             engine_version=args.engine_version,
-            auto_minor_version_upgrade=True,
+            # AWS would move past a pin, which then asks for a downgrade.
+            auto_minor_version_upgrade="." not in args.engine_version,
             instance_class=args.instance_class,
             multi_az=args.multi_az,
             storage_type="gp3",

@@ -65,6 +65,13 @@ def test_only_the_major_version_is_pinned_and_aws_patches_the_rest(graph):
     assert graph.one(PARAMETERS)["family"] == "postgres15"
 
 
+def test_aws_does_not_move_past_a_minor_version_that_is_pinned(graph):
+    build(graph, engine_version="16.4")
+    assert graph.one(INSTANCE)["engineVersion"] == "16.4"
+    assert graph.one(INSTANCE)["autoMinorVersionUpgrade"] is False
+    assert graph.one(PARAMETERS)["family"] == "postgres16"
+
+
 def test_instance_is_out_of_reach_from_the_internet(graph):
     build(graph)
     instance = graph.one(INSTANCE)
