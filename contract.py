@@ -226,7 +226,8 @@ VARIABLES: tuple[Variable, ...] = (
         "UPLOAD_DIR",
         Kind.PLATFORM,
         "/app/uploads",
-        "Directory of uploaded files; the platform mounts it writable.",
+        "Directory of uploaded files; the platform mounts it writable. Until there is "
+        "shared storage, uploads go with the task.",
         matching("an absolute path", r"(/[A-Za-z0-9._-]+)+"),
     ),
     Variable(

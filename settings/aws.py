@@ -82,8 +82,9 @@ class Network(Group):
         "instance",
         description="How tasks reach the internet. A gateway costs about 38 USD a "
         "month, `per-az` one for each zone so that no zone depends on another; an "
-        "instance about 4, and a failure interrupts outgoing calls; `none` needs "
-        "interface endpoints, and the app reaches no AI service and no mail server.",
+        "instance about 8 with its public address and disk, and a failure interrupts "
+        "outgoing calls; `none` needs interface endpoints, and the app reaches no AI "
+        "service and no mail server.",
     )
     interface_endpoints: Annotated[tuple[Endpoint, ...], Field(strict=False)] = Field(
         (),
@@ -113,12 +114,16 @@ class Database(Group):
     engine_version: forms.EngineVersion = Field(
         "15",
         description="Version of PostgreSQL. The major only: AWS then applies minor "
-        "versions in the maintenance window, and retires none under you.",
+        "versions in the maintenance window, and retires none under you; a minor "
+        "version that is given stays. A database that exists gets its new major "
+        "version on the instance first (`aws rds modify-db-instance "
+        "--allow-major-version-upgrade`), then here.",
     )
     instance_class: str = Field(
         "db.t4g.micro",
         description="Size of the server. db.t4g.micro: 1 GiB, about 13 USD a month; "
-        "db.t4g.medium: 4 GiB, about 53. Multi-AZ doubles it.",
+        "db.t4g.medium: 4 GiB, about 53. Multi-AZ doubles it. A change waits for the "
+        "maintenance window.",
         json_schema_extra={"accepts": "a class like db.t4g.micro"},
     )
     allocated_storage: int = Field(
@@ -126,7 +131,8 @@ class Database(Group):
         ge=20,
         le=65536,
         description="GiB of gp3 storage at the start. About 0.14 USD a month for each, "
-        "doubled by Multi-AZ. It can grow, never shrink.",
+        "doubled by Multi-AZ. It can grow, never shrink, and does so in the "
+        "maintenance window.",
     )
     max_allocated_storage: int = Field(
         100,
