@@ -72,10 +72,16 @@ class Network(pulumi.ComponentResource):
     """IPv4 range of the VPC."""
 
     public_subnet_ids: Sequence[pulumi.Output[str]]
-    """Subnets for the load balancer, in the order of the zones."""
+    """Subnets for the load balancer, in the order of the zones.
+
+    Known when they reach the internet.
+    """
 
     private_subnet_ids: Sequence[pulumi.Output[str]]
-    """Subnets for the app's tasks, in the order of the zones."""
+    """Subnets for the app's tasks, in the order of the zones.
+
+    Known when they have their way out, if there is one.
+    """
 
     isolated_subnet_ids: Sequence[pulumi.Output[str]]
     """Subnets for databases, in the order of the zones."""
@@ -129,7 +135,7 @@ class Network(pulumi.ComponentResource):
         }
         isolated_table = _route_table(f"{name}-isolated", vpc.id, isolated, child)
 
-        aws.ec2.Route(
+        public_route = aws.ec2.Route(
             f"{name}-public",
             route_table_id=public_table.id,
             destination_cidr_block=ANYWHERE,
@@ -139,9 +145,7 @@ class Network(pulumi.ComponentResource):
         # An elastic address can only be used once the VPC reaches the internet.
         connected = pulumi.ResourceOptions(parent=self, depends_on=[internet])
         exits = _exits(name, args, vpc.id, public, connected)
-        for (label, table), way_out in zip(
-            private_tables.items(), cycle(exits), strict=False
-        ):
+        private_routes = [
             aws.ec2.Route(
                 label,
                 route_table_id=table.id,
@@ -150,6 +154,10 @@ class Network(pulumi.ComponentResource):
                 network_interface_id=way_out.network_interface_id,
                 opts=child,
             )
+            for (label, table), way_out in zip(
+                private_tables.items(), cycle(exits), strict=False
+            )
+        ]
 
         place = pulumi.Output.from_input(args.kms_key_arn).apply(iam.place_of)
         aws.ec2.VpcEndpoint(
@@ -170,8 +178,12 @@ class Network(pulumi.ComponentResource):
 
         self.vpc_id = vpc.id
         self.cidr_block = vpc.cidr_block
-        self.public_subnet_ids = [subnet.id for subnet in public.values()]
-        self.private_subnet_ids = [subnet.id for subnet in private.values()]
+        self.public_subnet_ids = [
+            _once(subnet.id, internet, public_route) for subnet in public.values()
+        ]
+        self.private_subnet_ids = [
+            _once(subnet.id, *private_routes) for subnet in private.values()
+        ]
         self.isolated_subnet_ids = [subnet.id for subnet in isolated.values()]
         self.nat_public_ips = [way_out.public_ip for way_out in exits]
         self.register_outputs(
@@ -184,6 +196,17 @@ class Network(pulumi.ComponentResource):
                 "nat_public_ips": self.nat_public_ips,
             }
         )
+
+
+def _once(
+    subnet_id: pulumi.Output[str], *ready: pulumi.CustomResource
+) -> pulumi.Output[str]:
+    """The ID of a subnet; who uses it waits for what makes the subnet work.
+
+    A load balancer that faces the internet is refused while the VPC has no way in.
+    """
+    ids = pulumi.Output.all(subnet_id, *[resource.id for resource in ready])
+    return ids.apply(lambda known: str(known[0]))
 
 
 def _subnet(
@@ -483,7 +506,7 @@ def _flow_logs(
         ),
         opts=opts,
     )
-    aws.iam.RolePolicy(
+    right = aws.iam.RolePolicy(
         name,
         role=role.name,
         policy=records.arn.apply(_flow_log_policy),
@@ -497,7 +520,10 @@ def _flow_logs(
         log_destination=records.arn,
         iam_role_arn=role.arn,
         tags={"Name": name},
-        opts=opts,
+        # What it records before the role may write is lost.
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(depends_on=[right])
+        ),
     )
 
 

@@ -284,6 +284,13 @@ def test_the_first_task_starts_when_network_and_rules_are_complete(stack):
         assert {r.urn for r in stack.all(type_)} <= needs
 
 
+def test_the_load_balancer_is_made_when_the_internet_reaches_it(stack):
+    needs = {(r.type, r.name) for r in stack.dependencies(stack.one(LOAD_BALANCER))}
+    network = stack.one("aws:ec2/vpc:Vpc").name
+    assert ("aws:ec2/internetGateway:InternetGateway", network) in needs
+    assert ("aws:ec2/route:Route", f"{network}-public") in needs
+
+
 def test_a_zone_in_trouble_keeps_its_subnets():
     states = {"a": "impaired", "b": "available", "c": "available"}
 

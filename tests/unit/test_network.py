@@ -9,6 +9,7 @@ import subprocess
 from functools import cache
 from ipaddress import IPv4Network
 
+import pulumi
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -182,6 +183,27 @@ def test_what_has_a_public_address_waits_for_the_way_to_the_internet(nat):
     gateway = graph.one(INTERNET_GATEWAY)
     for resource in graph.all(EIP) + graph.all(NAT_GATEWAY) + graph.all(INSTANCE):
         assert gateway in graph.dependencies(resource)
+
+
+@pytest.mark.parametrize("nat", STRATEGIES)
+def test_who_uses_a_subnet_waits_for_its_way_to_the_internet(nat):
+    def program():
+        found = network(nat=nat)
+        for tier in ("public", "private"):
+            ids = getattr(found, f"{tier}_subnet_ids")
+            group = {"subnetIds": ids[1:]}
+            pulumi.CustomResource("aws:rds/subnetGroup:SubnetGroup", tier, group)
+
+    graph = Graph()
+    graph.build(program)
+
+    def waits_for(tier):
+        needs = graph.dependencies(graph.named(tier))
+        return {r.name for r in needs if r.type in (ROUTE, INTERNET_GATEWAY)}
+
+    assert waits_for("public") == {"app-public", "app"}
+    private = {"app-private-a", "app-private-b"} if nat != "none" else set()
+    assert waits_for("private") == private
 
 
 @pytest.fixture
@@ -395,6 +417,11 @@ def test_the_recorder_may_write_to_its_log_group_and_nothing_else():
     (right,) = graph.policy(ROLE_POLICY)["Statement"]
     assert right["Resource"] == graph.one(LOG_GROUP).outputs["arn"] + ":*"
     assert not any("*" in action for action in right["Action"])
+
+
+def test_recording_begins_when_the_recorder_may_write():
+    graph = built()
+    assert graph.one(ROLE_POLICY) in graph.dependencies(graph.one(FLOW_LOG))
 
 
 @pytest.mark.parametrize("nat", STRATEGIES)
