@@ -40,8 +40,8 @@ LOG_GROUP_LIMIT = 512
 
 _HASH_LENGTH = 8
 _SEPARATORS = "-_./"
-# Base name plus the longest child's suffix must fit an RDS identifier and an IAM role.
-_BASE_LIMIT = 40
+# The longest suffix of a role, `-database-monitoring`, and auto-naming fit IAM's 64.
+_BASE_LIMIT = 36
 
 
 def bounded(name: str, limit: int) -> str:

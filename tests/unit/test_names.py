@@ -9,6 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import names
+from contract import APP
+from rehearsal.provider.aws import ROWS
+from settings import AwsSettings
+from stacks.aws import deploy
+from tests.graph import Graph
 
 # What Pulumi accepts as the name of a stack.
 stacks = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", fullmatch=True)
@@ -65,7 +70,32 @@ def test_the_base_name_suits_every_aws_service(stack):
     name = names.base(stack)
 
     assert re.fullmatch(r"stromhaltig-[a-z0-9]+(-[a-z0-9]+)*", name)
-    assert len(name) <= 40
+    assert len(name) <= 36
+
+
+@pytest.mark.parametrize("nat", ["instance", "per-az"])
+def test_auto_named_resources_of_a_long_stack_name_are_within_aws_limits(nat):
+    settings = AwsSettings.model_validate(
+        {
+            "pulumi:stack": "s" * 60,
+            "aws:region": "eu-central-1",
+            "stromhaltig:domain": {"name": "stromhaltig.de", "zone_id": "Z0123456789"},
+            "stromhaltig:image": {"ref": f"app@sha256:{'1' * 64}"},
+            "stromhaltig:network": {"nat": nat},
+        }
+    )
+    graph = Graph()
+    graph.build(lambda: deploy(settings, APP))
+    named = [
+        (resource.name, ROWS[resource.type].name_limit - names.AUTO_NAME_LENGTH)
+        for resource in graph.resources
+        if resource.type in ROWS
+        and (key := ROWS[resource.type].autoname)
+        and resource.get(key) is None
+    ]
+
+    assert len(named) >= 10
+    assert [(name, limit) for name, limit in named if len(name) > limit] == []
 
 
 @given(stacks)
