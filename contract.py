@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
+from typing import Generic, TypedDict, TypeVar
+
+_T = TypeVar("_T")
 
 GENERATED_LENGTH = 48
 """Letters and digits of a generated secret: 285 bits, over the 256 of HS256."""
@@ -352,6 +355,13 @@ VARIABLES: tuple[Variable, ...] = (
 )
 
 
+class EcsSecret(TypedDict, Generic[_T]):
+    """A secret variable in an ECS container definition."""
+
+    name: str
+    valueFrom: _T
+
+
 @dataclass(frozen=True, kw_only=True)
 class AppContract:
     """The app as a platform sees it.
@@ -381,11 +391,6 @@ class AppContract:
     def port(self) -> int:
         """TCP port that the container listens on."""
         return int(self._value("PORT"))
-
-    @property
-    def host(self) -> str:
-        """Address that the app listens on."""
-        return self._value("HOST")
 
     @property
     def upload_dir(self) -> str:
@@ -455,12 +460,13 @@ class AppContract:
             if value is not None
         ]
 
-    def ecs_secrets(self, references: Mapping[str, str]) -> list[dict[str, str]]:
+    def ecs_secrets(self, references: Mapping[str, _T]) -> list[EcsSecret[_T]]:
         """Render the secrets for an ECS container definition, sorted by name.
 
         Args:
             references: for each secret variable that exists the ARN, with the JSON
-                key and version where there are any, that ECS reads at the start.
+                key and version where there are any, that ECS reads at the start; as
+                text, or as what becomes text once the secret exists.
 
         Raises:
             KeyError: for a reference that is not a secret variable, and when one is

@@ -26,14 +26,8 @@ DATABASE_LIMIT = 63 - AUTO_NAME_LENGTH
 BUCKET_LIMIT = 63 - AUTO_NAME_LENGTH
 """Logical name of an S3 bucket (AWS S3: 63)."""
 
-ROLE_LIMIT = 64 - AUTO_NAME_LENGTH
-"""Logical name of an IAM role (AWS IAM: 64)."""
-
 REPOSITORY_LIMIT = 256
 """Physical name of an ECR repository (AWS ECR: 2 to 256)."""
-
-SECRET_LIMIT = 512
-"""Physical name of a Secrets Manager secret (AWS Secrets Manager: 512)."""
 
 LOG_GROUP_LIMIT = 512
 """Physical name of a CloudWatch log group (AWS CloudWatch Logs: 512)."""
@@ -81,13 +75,9 @@ def base(stack: str) -> str:
     return bounded(f"{PROJECT}-{slug(stack)}", _BASE_LIMIT)
 
 
-def secret(stack: str, variable: str) -> str:
-    """Secrets Manager name of a variable: `stromhaltig/<stack>/<VARIABLE>`.
-
-    The variable is kept as it is. `jwt-secret` would be read wrongly: AWS warns of
-    names that end in a hyphen and six characters, as its own ARNs do.
-    """
-    return bounded(f"{PROJECT}/{stack}/{variable}", SECRET_LIMIT)
+def secrets(stack: str) -> str:
+    """First part of the names in Secrets Manager: `stromhaltig/<stack>`."""
+    return f"{PROJECT}/{stack}"
 
 
 def log_group(stack: str) -> str:

@@ -173,7 +173,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
     secrets = Secrets(
         name,
         SecretsArgs(
-            prefix=f"{names.PROJECT}/{settings.stack}",
+            prefix=names.secrets(settings.stack),
             kms_key_arn=key.arn,
             account_id=account_id,
             recovery_window_days=settings.secret_recovery_days,
@@ -216,7 +216,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             repository_arn=repository_arn(_image(settings)),
             port=contract.port,
             environment=environment,
-            secrets={v: entry.reference for v, entry in secrets.entries.items()},
+            secrets=_references(secrets, contract),
             health_check=HealthCheck(command=contract.ecs_health_command()),
             migrate_command=contract.migrate_command,
             writable_paths=contract.writable_dirs,
@@ -338,6 +338,15 @@ def _zones(settings: AwsSettings) -> list[str]:
 def _environment(settings: AwsSettings, contract: AppContract) -> dict[str, str]:
     entries = contract.ecs_environment(settings.app)
     return {entry["name"]: entry["value"] for entry in entries}
+
+
+def _references(
+    secrets: Secrets, contract: AppContract
+) -> dict[str, pulumi.Output[str]]:
+    references = {v: entry.reference for v, entry in secrets.entries.items()}
+    return {
+        entry["name"]: entry["valueFrom"] for entry in contract.ecs_secrets(references)
+    }
 
 
 def _smtp_port(environment: Mapping[str, str]) -> int | None:
