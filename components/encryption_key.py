@@ -16,7 +16,7 @@ class EncryptionKeyArgs:
 
     description: what it encrypts, for whoever finds it in the console.
     account_id: account whose IAM policies decide who may use the key.
-    region: where the account's log groups are.
+    region: where the account's log groups are; of the partition `aws`.
     deletion_window_days: time to change one's mind after a deletion (7-30).
     keep: leave the key behind when the stack is destroyed, because something that it
         encrypts stays: a snapshot without its key is lost.

@@ -19,6 +19,7 @@ _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY: Final = 24 * 60
 _WEEK: Final = 7 * _DAY
 _SHORTEST_WINDOW: Final = 30  # minutes; AWS RDS, backup and maintenance windows
+_OTHER_PARTITIONS: Final = ("cn-", "eu-isoe-", "eusc-", "us-gov-", "us-iso")
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _DAY_TIME = rf"({'|'.join(_DAYS)}):{_TIME}"
 
@@ -98,6 +99,15 @@ def _address_range(value: str) -> object:
     return network
 
 
+def _public_region(region: str) -> str:
+    if region.startswith(_OTHER_PARTITIONS):
+        raise ValueError(
+            f'"{region}" lies in a partition of AWS with ARNs and domains of its own, '
+            "for which this program is not made. Choose a region like eu-central-1"
+        )
+    return region
+
+
 def _text_of_number(value: object) -> object:
     """Let 15 stand for "15": that is what `pulumi config set --path` writes."""
     return str(value) if type(value) is int else value
@@ -162,6 +172,7 @@ ZoneId = Annotated[
 ]
 Region = Annotated[
     str,
+    AfterValidator(_public_region),
     AfterValidator(
         matching("an AWS region like eu-central-1", r"[a-z]{2}(-[a-z]+)+-[0-9]")
     ),

@@ -312,6 +312,16 @@ class TestRegion:
             'aws:region: "Frankfurt" is not an AWS region like eu-central-1'
         ]
 
+    @pytest.mark.parametrize(
+        "region", ["cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-isob-east-1"]
+    )
+    def test_it_must_be_in_the_partition_of_everybody(self, region):
+        assert refusal(STAGING, region=region) == [
+            f'aws:region: "{region}" lies in a partition of AWS with ARNs and domains '
+            "of its own, for which this program is not made. Choose a region like "
+            "eu-central-1"
+        ]
+
 
 class TestDomain:
     def test_production_needs_one(self):
