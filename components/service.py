@@ -240,14 +240,17 @@ class Service(pulumi.ComponentResource):
             assume_role_policy=trust,
             opts=child,
         )
+        policies = [execution_policy]
         if args.execute_command:
-            aws.iam.RolePolicy(
-                f"{name}-exec",
-                role=task_role.name,
-                policy=pulumi.Output.all(log_group.arn, args.kms_key_arn).apply(
-                    lambda arns: _exec_policy(*arns)
-                ),
-                opts=child,
+            policies.append(
+                aws.iam.RolePolicy(
+                    f"{name}-exec",
+                    role=task_role.name,
+                    policy=pulumi.Output.all(log_group.arn, args.kms_key_arn).apply(
+                        lambda arns: _exec_policy(*arns)
+                    ),
+                    opts=child,
+                )
             )
         task = aws.ecs.TaskDefinition(
             name,
@@ -263,9 +266,11 @@ class Service(pulumi.ComponentResource):
             task_role_arn=task_role.arn,
             volumes=[
                 aws.ecs.TaskDefinitionVolumeArgs(name=volume)
-                for volume in _volumes(args)
+                for volume in _volumes(*args.writable_paths, *_exec_paths(args))
             ],
             container_definitions=_containers(args, log_group),
+            # The former revision is what a rollback goes back to.
+            skip_destroy=True,
             opts=child,
         )
         service = aws.ecs.Service(
@@ -305,10 +310,11 @@ class Service(pulumi.ComponentResource):
             enable_ecs_managed_tags=True,
             propagate_tags="SERVICE",
             wait_for_steady_state=args.wait_for_steady_state,
-            # Tasks fail to start before the role may read their secrets.
+            # Tasks fail to start before their role may read secrets, and the agent
+            # of ECS Exec gives up before it may open its channels.
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[execution_policy, capacity, *args.starts_after],
+                depends_on=[*policies, capacity, *args.starts_after],
             ),
         )
 
@@ -338,10 +344,14 @@ def _volume(path: str) -> str:
     return path.strip("/").replace("/", "-").replace(".", "_")
 
 
-def _volumes(args: ServiceArgs) -> dict[str, str]:
-    """Volume name to path: what the app writes, and what ECS Exec does."""
-    exec_paths = _EXEC_PATHS if args.execute_command else ()
-    return {_volume(path): path for path in (*args.writable_paths, *exec_paths)}
+def _volumes(*paths: str) -> dict[str, str]:
+    """Volume name to path."""
+    return {_volume(path): path for path in paths}
+
+
+def _exec_paths(args: ServiceArgs) -> Sequence[str]:
+    """Where ECS Exec writes beside the app, if it is allowed."""
+    return _EXEC_PATHS if args.execute_command else ()
 
 
 def _containers(
@@ -353,14 +363,17 @@ def _containers(
             "user": f"{args.uid}:{args.gid}",
             "environment": known["environment"],
             "secrets": known["secrets"],
-            "volumes": _volumes(args),
             "stop_timeout": args.stop_timeout,
             "logging": Logging(
                 group=known["log_group"], region=iam.place_of(known["arn"]).region
             ),
         }
         migrate = Container(
-            name=MIGRATE, command=args.migrate_command, essential=False, **shared
+            name=MIGRATE,
+            command=args.migrate_command,
+            essential=False,
+            volumes=_volumes(*args.writable_paths),
+            **shared,
         )
         before = [migrate] if args.migrate_command else []
         app = Container(
@@ -368,6 +381,7 @@ def _containers(
             after=[container.name for container in before],
             ports=[args.port],
             health_check=args.health_check,
+            volumes=_volumes(*args.writable_paths, *_exec_paths(args)),
             **shared,
         )
         return canonical([app, *before])

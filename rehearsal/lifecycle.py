@@ -319,5 +319,10 @@ def _keys_of_snapshots(left: set[inventory.Thing]) -> set[inventory.Thing]:
 
 
 def _is_kept(thing: inventory.Thing) -> bool:
-    """A final snapshot, and what AWS deletes only after its waiting period."""
-    return bool(thing.ending) or thing.kind == "database snapshot"
+    """What the program leaves on purpose, and what AWS deletes after a waiting period.
+
+    The final snapshot brings the data back; task definitions cost nothing, and a
+    rollback goes back to them.
+    """
+    left = ("database snapshot", "task definition")
+    return bool(thing.ending) or thing.kind in left

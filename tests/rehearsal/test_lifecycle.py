@@ -147,6 +147,7 @@ def test_what_a_destroy_forgets_is_named_and_what_is_kept_is_not(life, monkeypat
     left = {
         inventory.Thing("subnet", "subnet-1"),
         inventory.Thing("database snapshot", "final"),
+        inventory.Thing("task definition", "app:1"),
         inventory.Thing("KMS key", "key"),
         inventory.Thing("secret", "JWT_SECRET", "can be restored"),
     }

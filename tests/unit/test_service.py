@@ -152,6 +152,11 @@ def test_an_unchanged_program_makes_no_new_revision(graph):
     assert graph.one(TASK)["containerDefinitions"] == first
 
 
+def test_the_former_revision_stays_for_a_rollback(graph):
+    build(graph)
+    assert graph.one(TASK)["skipDestroy"] is True
+
+
 def test_the_app_stops_within_its_time(graph):
     build(graph, stop_timeout=90)
     assert containers(graph)["app"]["stopTimeout"] == 90
@@ -389,6 +394,21 @@ def test_the_shells_agent_writes_to_volumes_of_its_own(graph):
     paths = {m["containerPath"] for m in containers(graph)["app"]["mountPoints"]}
     assert paths >= {"/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm"}
     assert containers(graph)["app"]["readonlyRootFilesystem"] is True
+    volumes = {volume["name"] for volume in graph.one(TASK)["volumes"]}
+    mounts = containers(graph)["app"]["mountPoints"]
+    assert volumes == {mount["sourceVolume"] for mount in mounts}
+
+
+def test_nobody_opens_a_shell_in_the_migration(graph):
+    build(graph, execute_command=True)
+    mounts = containers(graph)["migrate"]["mountPoints"]
+    assert {m["containerPath"] for m in mounts} == set(args().writable_paths)
+
+
+def test_tasks_start_when_the_shells_agent_may_open_its_channels(graph):
+    build(graph, execute_command=True)
+    rights = graph.one(ROLE_POLICY, "app-exec")
+    assert rights in graph.dependencies(graph.one(SERVICE))
 
 
 # -- refusals and previews ------------------------------------------------------
