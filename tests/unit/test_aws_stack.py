@@ -160,9 +160,6 @@ def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, value
 
 
-# -- size and shape -------------------------------------------------------------
-
-
 def test_production_is_more_than_sixty_resources(production):
     assert len(production.resources) >= 60
 
@@ -213,9 +210,6 @@ def test_a_preview_registers_what_an_update_does(name):
     assert {r.urn for r in preview} == {r.urn for r in deploy(name)}
     assert preview.exports["database"] == UNKNOWN
     assert preview.exports["cluster"] == f"stromhaltig-{name}"
-
-
-# -- network --------------------------------------------------------------------
 
 
 def test_every_rule_of_a_security_group_says_what_it_is_for(stack):
@@ -328,9 +322,6 @@ def _few_zones() -> None:
     Graph().build(lambda: stacks.deploy(wanting, APP))
 
 
-# -- secrets --------------------------------------------------------------------
-
-
 def test_every_secret_of_a_task_exists_and_its_execution_role_may_read_it(stack):
     existing = {secret.outputs["arn"]: secret for secret in stack.all(SECRET)}
     readers: dict[str, set[str]] = {}
@@ -415,9 +406,6 @@ def test_what_the_operator_brings_is_not_generated(production):
     assert graph.exports["secrets"] == production.exports["secrets"]
 
 
-# -- rights ---------------------------------------------------------------------
-
-
 def test_roles_name_the_resources_of_what_they_may_do(stack):
     for policy, statement in statements(stack):
         actions = set(listed(statement["Action"]))
@@ -455,9 +443,6 @@ def test_tasks_pull_from_the_repository_of_their_image(account, repository):
 def test_tasks_pull_nothing_from_ecr_when_their_image_is_elsewhere(stack):
     actions = {a for _, s in statements(stack) for a in listed(s["Action"])}
     assert not [action for action in actions if action.startswith("ecr:")]
-
-
-# -- data -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("type_", HOLDS_DATA)
@@ -542,9 +527,6 @@ def test_production_has_the_guides_capacity(production):
     assert database["backupRetentionPeriod"] == 7
 
 
-# -- entry ----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "hosts"),
     [
@@ -580,9 +562,6 @@ def test_a_database_outage_does_not_replace_the_tasks(stack):
     assert stack.exports["health_url"] == f"{stack.exports['url']}{APP.health_path}"
 
 
-# -- task -----------------------------------------------------------------------
-
-
 def test_migration_and_app_run_the_release(stack):
     assert {c["image"] for c in containers(stack).values()} == {IMAGE}
     assert containers(stack)["migrate"]["command"] == list(APP.migrate_command)
@@ -599,9 +578,6 @@ def test_the_app_writes_where_the_contract_says(stack):
 def test_tasks_get_time_to_finish_their_requests(stack):
     draining = stack.one(TARGET_GROUP)["deregistrationDelay"]
     assert containers(stack)["app"]["stopTimeout"] >= draining
-
-
-# -- outputs --------------------------------------------------------------------
 
 
 def test_every_output_is_exported(stack):
@@ -630,9 +606,6 @@ def test_outputs_name_what_was_made(stack):
     assert set(outputs["task_subnets"]) == subnets(stack, "private")
     assert outputs["task_security_group"] == group(stack, "service")
     assert outputs["access_logs"] == stack.one(BUCKET).outputs["bucket"]
-
-
-# -- refusals -------------------------------------------------------------------
 
 
 def test_a_stack_without_an_image_is_refused():

@@ -65,9 +65,6 @@ def statements(graph: Graph, name: str) -> dict[str, Any]:
     return {statement["Sid"]: statement for statement in found}
 
 
-# -- task -----------------------------------------------------------------------
-
-
 def test_task_has_the_size_and_processor_that_were_asked_for(graph):
     build(graph, architecture="X86_64")
     task = graph.one(TASK)
@@ -162,9 +159,6 @@ def test_the_app_stops_within_its_time(graph):
     assert containers(graph)["app"]["stopTimeout"] == 90
 
 
-# -- roles ----------------------------------------------------------------------
-
-
 def test_the_execution_role_reads_the_named_secrets_and_no_other(graph):
     build(graph)
     read = statements(graph, "app-execution")["ReadSecrets"]
@@ -247,9 +241,6 @@ def test_roles_are_for_tasks_of_the_account(graph, role):
     (statement,) = graph.policy(ROLE, role, "assumeRolePolicy")["Statement"]
     assert statement["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
-
-
-# -- service --------------------------------------------------------------------
 
 
 def test_a_release_replaces_tasks_without_a_gap_and_is_undone_when_bad(graph):
@@ -347,9 +338,6 @@ def test_the_log_group_can_have_another_name(graph):
     assert log["awslogs-region"] == "eu-central-1"
 
 
-# -- ECS Exec -------------------------------------------------------------------
-
-
 def test_shells_are_closed_by_default(graph):
     build(graph)
     assert graph.one(SERVICE)["enableExecuteCommand"] is False
@@ -409,9 +397,6 @@ def test_tasks_start_when_the_shells_agent_may_open_its_channels(graph):
     build(graph, execute_command=True)
     rights = graph.one(ROLE_POLICY, "app-exec")
     assert rights in graph.dependencies(graph.one(SERVICE))
-
-
-# -- refusals and previews ------------------------------------------------------
 
 
 @pytest.mark.parametrize(
