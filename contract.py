@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -370,6 +370,8 @@ class AppContract:
     liveness_path: 200 while the process works, whatever becomes of the database: a
         database outage must not restart every task.
     log_dir, temp_dir: with `upload_dir` the only directories that the app writes to.
+    secret_dir: where the app finds secrets that come as files.
+    client_dir: the client's build in the image, for a proxy that serves it itself.
     migrate_command: run to the end before a new version starts (guide: deploy.sh).
     uid, gid: the image's unprivileged user (guide: Dockerfile). The command that
         starts the app is the image's own.
@@ -381,6 +383,8 @@ class AppContract:
     liveness_path: str = "/api/health/live"
     log_dir: str = "/app/logs"
     temp_dir: str = "/tmp"  # noqa: S108 - the container's own, mounted per task
+    secret_dir: str = "/run/secrets"  # noqa: S105 - where, not what
+    client_dir: str = "/app/client/dist"
     migrate_command: tuple[str, ...] = ("npm", "run", "migrate")
     uid: int = 1001
     gid: int = 1001
@@ -433,10 +437,10 @@ class AppContract:
             if int(low) > int(high):
                 yield "DB_POOL_MIN", f"{low} is more than DB_POOL_MAX, {high}"
 
-    def ecs_environment(
-        self, overrides: Mapping[str, str], *, cache: bool = False
-    ) -> list[dict[str, str]]:
-        """Render what is not secret for an ECS container definition.
+    def environment(
+        self, overrides: Mapping[str, str] = _NO_OVERRIDES, *, cache: bool = False
+    ) -> dict[str, str]:
+        """Return the values that are not secret.
 
         Sorted by name, so that an unchanged program never makes a new revision.
 
@@ -454,11 +458,41 @@ class AppContract:
         values |= overrides
         if cache:
             values["ENABLE_CACHE"] = "true"
+        return {n: value for n, value in sorted(values.items()) if value is not None}
+
+    def ecs_environment(
+        self, overrides: Mapping[str, str], *, cache: bool = False
+    ) -> list[dict[str, str]]:
+        """Render `environment` for an ECS container definition."""
         return [
             {"name": name, "value": value}
-            for name, value in sorted(values.items())
-            if value is not None
+            for name, value in self.environment(overrides, cache=cache).items()
         ]
+
+    def docker_environment(
+        self, overrides: Mapping[str, str], secrets: Collection[str]
+    ) -> list[str]:
+        """Render the environment of a container whose secrets are files.
+
+        `docker inspect` shows an environment to everybody who may talk to Docker.
+        The app reads NAME from the file that NAME_FILE names.
+
+        Args:
+            overrides: values of PLAIN variables that replace the defaults.
+            secrets: names of the secret variables that exist as `secret_file`.
+
+        Raises:
+            KeyError: as `environment` and `ecs_secrets`.
+            ValueError: as `environment`.
+        """
+        self._check_secrets(secrets)
+        values = self.environment(overrides, cache="REDIS_URL" in secrets)
+        values |= {f"{name}_FILE": self.secret_file(name) for name in secrets}
+        return [f"{name}={value}" for name, value in sorted(values.items())]
+
+    def secret_file(self, name: str) -> str:
+        """Return where the app finds a secret that comes as a file."""
+        return f"{self.secret_dir}/{name}"
 
     def ecs_secrets(self, references: Mapping[str, _T]) -> list[EcsSecret[_T]]:
         """Render the secrets for an ECS container definition, sorted by name.
@@ -472,24 +506,18 @@ class AppContract:
             KeyError: for a reference that is not a secret variable, and when one is
                 missing that the app cannot do without anywhere.
         """
-        for name in references:
-            variable = self.variable(name)
-            if variable is None or not variable.secret:
-                raise KeyError(f"{name} is not a secret variable of the app")
-        for variable in self.of_kind(Kind.GENERATED, Kind.PLATFORM):
-            needed = variable.secret and not variable.optional
-            if needed and variable.name not in references:
-                raise KeyError(f"{variable.name} has no reference to a secret")
+        self._check_secrets(references)
         return [
             {"name": name, "valueFrom": reference}
             for name, reference in sorted(references.items())
         ]
 
-    def ecs_health_command(self) -> list[str]:
-        """Render a container health check that needs nothing but Node.
+    def health_command(self) -> list[str]:
+        """Return a health check of the container that needs nothing but Node.
 
         The image has no curl. Exits with 1 on anything but 200, a redirect included,
-        on a network error, and after 4 s without an answer.
+        on a network error, and after 4 s without an answer. In the form that ECS and
+        Docker share: CMD, the program, its arguments.
         """
         script = (
             f"fetch('http://127.0.0.1:{self.port}{self.liveness_path}',"
@@ -497,6 +525,16 @@ class AppContract:
             ".then(r=>process.exit(r.status===200?0:1),()=>process.exit(1))"
         )
         return ["CMD", "node", "-e", script]
+
+    def _check_secrets(self, names: Collection[str]) -> None:
+        for name in names:
+            variable = self.variable(name)
+            if variable is None or not variable.secret:
+                raise KeyError(f"{name} is not a secret variable of the app")
+        for variable in self.of_kind(Kind.GENERATED, Kind.PLATFORM):
+            needed = variable.secret and not variable.optional
+            if needed and variable.name not in names:
+                raise KeyError(f"{variable.name} has no reference to a secret")
 
     def _value(self, name: str, overrides: Mapping[str, str] = _NO_OVERRIDES) -> str:
         if name in overrides:

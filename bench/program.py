@@ -42,7 +42,7 @@ def _program(services: int) -> None:
                 port=APP.port,
                 environment={},
                 secrets={},
-                health_check=HealthCheck(command=APP.ecs_health_command()),
+                health_check=HealthCheck(command=APP.health_command()),
                 migrate_command=APP.migrate_command,
                 writable_paths=APP.writable_dirs,
                 cpu=1024,

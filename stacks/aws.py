@@ -217,7 +217,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             port=contract.port,
             environment=environment,
             secrets=_references(secrets, contract),
-            health_check=HealthCheck(command=contract.ecs_health_command()),
+            health_check=HealthCheck(command=contract.health_command()),
             migrate_command=contract.migrate_command,
             writable_paths=contract.writable_dirs,
             uid=contract.uid,

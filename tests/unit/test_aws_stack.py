@@ -572,7 +572,7 @@ def test_the_app_writes_where_the_contract_says(stack):
     app = containers(stack)["app"]
     assert {m["containerPath"] for m in app["mountPoints"]} == set(APP.writable_dirs)
     assert app["user"] == f"{APP.uid}:{APP.gid}"
-    assert app["healthCheck"]["command"] == APP.ecs_health_command()
+    assert app["healthCheck"]["command"] == APP.health_command()
 
 
 def test_tasks_get_time_to_finish_their_requests(stack):

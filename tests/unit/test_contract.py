@@ -292,7 +292,7 @@ def on_port(port: int) -> AppContract:
 
 
 def run_health_command(app: AppContract) -> int:
-    prefix, *command = app.ecs_health_command()
+    prefix, *command = app.health_command()
     assert prefix == "CMD"
     return subprocess.run(command, timeout=10, check=False).returncode
 
@@ -313,7 +313,33 @@ def test_the_health_command_fails_when_nothing_listens():
 
 
 def test_the_health_command_needs_no_shell_and_asks_for_liveness():
-    command = APP.ecs_health_command()
+    command = APP.health_command()
 
     assert command[:3] == ["CMD", "node", "-e"]
     assert "http://127.0.0.1:3001/api/health/live" in command[3]
+
+
+SECRETS = ("DATABASE_URL", "HEALTH_CHECK_TOKEN", "JWT_SECRET")
+
+
+def test_docker_gets_plain_values_and_the_files_of_secrets() -> None:
+    rendered = APP.docker_environment({"LOG_LEVEL": "debug"}, SECRETS)
+    assert rendered == sorted(rendered)
+    assert "LOG_LEVEL=debug" in rendered
+    assert "JWT_SECRET_FILE=/run/secrets/JWT_SECRET" in rendered
+    assert "ENABLE_CACHE=false" in rendered
+    assert not any(entry.startswith("JWT_SECRET=") for entry in rendered)
+
+
+def test_docker_caches_exactly_where_redis_has_an_address() -> None:
+    rendered = APP.docker_environment({}, (*SECRETS, "REDIS_URL"))
+    assert "ENABLE_CACHE=true" in rendered
+    assert "REDIS_URL_FILE=/run/secrets/REDIS_URL" in rendered
+
+
+@pytest.mark.parametrize("secrets", [("DATABASE_URL",), (*SECRETS, "LOG_LEVEL")])
+def test_docker_refuses_secrets_that_are_missing_or_none(
+    secrets: tuple[str, ...],
+) -> None:
+    with pytest.raises(KeyError):
+        APP.docker_environment({}, secrets)
