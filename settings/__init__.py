@@ -3,8 +3,9 @@
 Everything in `Pulumi.<stack>.yaml` passes through here and nowhere else. Problems
 are collected, not raised one by one, and no message holds a secret.
 
-`model` has what every platform shares, `aws` what only AWS has, `forms` the forms
-that values take, `parsing` the way from a stack file to settings or a message.
+`model` has what every platform shares, `aws` and `docker` what only these have,
+`forms` the forms that values take, `parsing` the way from a stack file to settings or
+a message.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from settings.aws import (
     Registry,
     Service,
 )
+from settings.docker import DockerSettings
 from settings.model import NAMESPACE, Domain, Image, Settings
 from settings.parsing import PLATFORMS, SettingsError, load, parse
 
@@ -26,6 +28,7 @@ __all__ = [
     "PLATFORMS",
     "AwsSettings",
     "Database",
+    "DockerSettings",
     "Domain",
     "Image",
     "LoadBalancer",

@@ -327,6 +327,13 @@ def _image_exists_already(settings: AwsSettings) -> Iterator[Problem]:
         )
 
 
+def _domain_has_a_zone(settings: AwsSettings) -> Iterator[Problem]:
+    domain = settings.domain
+    if (domain and domain.zone_id is None) or (settings.production and not domain):
+        command = settings.command("domain.zone_id", "ZONE_ID")
+        yield "domain.zone_id", f"is missing. Set it: {command}"
+
+
 def _fargate_offers_the_size(settings: AwsSettings) -> Iterator[Problem]:
     cpu, memory = settings.service.cpu, settings.service.memory
     offered = FARGATE_MEMORY[cpu]
@@ -472,6 +479,7 @@ def _refused(reason: str) -> str:
 CHECKS: Final = (
     *COMMON_CHECKS,
     Check(_region_is_given, ("aws:region",)),
+    Check(_domain_has_a_zone, ("environment", "domain")),
     Check(_image_exists_already, ("image.context",)),
     Check(_fargate_offers_the_size, ("service.cpu", "service.memory")),
     Check(

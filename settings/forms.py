@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address
+from pathlib import PurePosixPath
 from types import UnionType
 from typing import Annotated, Final, Literal, Union, get_args, get_origin
+from urllib.parse import urlsplit
 
 import annotated_types
 from pydantic import AfterValidator, BeforeValidator
@@ -20,6 +22,7 @@ _DAY: Final = 24 * 60
 _WEEK: Final = 7 * _DAY
 _SHORTEST_WINDOW: Final = 30  # minutes; AWS RDS, backup and maintenance windows
 _OTHER_PARTITIONS: Final = ("cn-", "eu-isoe-", "eusc-", "us-gov-", "us-iso")
+_DOCKER_HOST: Final = "a Docker host like ssh://USER@HOST or unix:///PATH"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 _DAY_TIME = rf"({'|'.join(_DAYS)}):{_TIME}"
 
@@ -99,6 +102,42 @@ def _address_range(value: str) -> object:
     return network
 
 
+def _docker_host(value: str) -> object:
+    address = urlsplit(value)
+    if address.scheme == "tcp":
+        raise ValueError(
+            f'"{value}" would hand the host to whoever reaches that port. Use '
+            "ssh://USER@HOST, which needs nothing but the SSH login you have"
+        )
+    if address.scheme == "unix":
+        sound = not address.netloc and PurePosixPath(address.path).is_absolute()
+    else:
+        try:
+            port = address.port
+        except ValueError:
+            port = 0
+        sound = (
+            address.scheme == "ssh"
+            and bool(address.username and address.hostname)
+            and address.password is None
+            and port != 0
+            and not (address.path or address.query or address.fragment)
+        )
+    if not sound:
+        raise ValueError(f'"{value}" is not {_DOCKER_HOST}')
+    return address
+
+
+def _listen_address(value: str) -> object:
+    try:
+        return ip_address(value)
+    except ValueError:
+        raise ValueError(
+            f'"{value}" is not an address of the host. Use 0.0.0.0 for every IPv4 '
+            "address, or 127.0.0.1 for this host alone"
+        ) from None
+
+
 def _public_region(region: str) -> str:
     if region.startswith(_OTHER_PARTITIONS):
         raise ValueError(
@@ -123,6 +162,7 @@ _WEEKLY = matching(
     "a weekly window in UTC like sun:03:30-sun:04:30", rf"{_DAY_TIME}-{_DAY_TIME}"
 )
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = rf"{_LABEL}(\.{_LABEL})*"
 _REPOSITORY = r"[a-z0-9]+([.:/_-]+[a-z0-9]+)*"
 
 LOG_RETENTION: Final = numbers(
@@ -194,6 +234,31 @@ EngineVersion = Annotated[
             'a version of PostgreSQL from 15, in quotes, like "15"',
             r"1[5-8](\.[1-9][0-9]?)?",
         )
+    ),
+]
+DockerHost = Annotated[str, AfterValidator(Readable(_DOCKER_HOST, _docker_host))]
+ListenAddress = Annotated[
+    str, AfterValidator(Readable("an IP address of the host", _listen_address))
+]
+TimeOfDay = Annotated[
+    str, AfterValidator(matching("a time of day in UTC like 02:30", _TIME))
+]
+Email = Annotated[
+    str,
+    AfterValidator(matching("an e-mail address", r"[^\s@:,'\"]+@[^\s@:,'\"]+\.[a-z]+")),
+]
+Endpoint = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "an address like https://s3.example.org", rf"https://{_HOST}(:[0-9]+)?"
+        )
+    ),
+]
+Bucket = Annotated[
+    str,
+    AfterValidator(
+        matching("the name of a bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
     ),
 ]
 EnvironmentValue = Annotated[str, BeforeValidator(_text_of_scalar)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 import names
-from contract import APP, Kind, nearest_hint
+from contract import APP, Kind, Variable, nearest_hint
 from settings import forms
 
 NAMESPACE: Final = f"{names.PROJECT}:"
@@ -62,9 +62,11 @@ class Domain(Group):
     name: forms.DomainName = Field(
         description="Domain of the app, apex or below: stromhaltig.de."
     )
-    zone_id: forms.ZoneId = Field(
-        description="Route 53 hosted zone that answers for the domain. Certificate "
-        "validation and alias records are written there."
+    zone_id: forms.ZoneId | None = Field(
+        None,
+        description="Route 53 hosted zone that answers for the domain, on AWS and "
+        "needed there: certificate validation and alias records are written to it. "
+        "Elsewhere you point the domain at the host yourself.",
     )
     www: bool = Field(
         True, description="Serve www. of the domain too, with its own record."
@@ -105,6 +107,9 @@ class Settings(BaseModel):
         hide_input_in_errors=True,
         alias_generator=lambda name: f"{NAMESPACE}{name}",
     )
+
+    platform_secrets: ClassVar[tuple[Variable, ...]] = ()
+    """Secrets that the platform takes beside the app's; each is optional."""
 
     stack: str = Field(alias="pulumi:stack", description="Name of the Pulumi stack.")
     environment: Literal["production", "staging"] = Field(
@@ -200,8 +205,7 @@ def _production_has_a_domain(settings: Settings) -> Iterator[Problem]:
         yield (
             "domain",
             "is missing, and production is served over HTTPS only. Set it: "
-            f"{settings.command('domain.name', 'NAME')} && "
-            f"{settings.command('domain.zone_id', 'ZONE_ID')}",
+            f"{settings.command('domain.name', 'NAME')}",
         )
 
 
@@ -233,10 +237,11 @@ def _production_has_every_app_value(settings: Settings) -> Iterator[Problem]:
 
 
 def _secrets_are_known_and_valid(settings: Settings) -> Iterator[Problem]:
-    own = {v.name: v for v in APP.of_kind(Kind.OPERATOR, Kind.GENERATED)}
+    of_app = APP.of_kind(Kind.OPERATOR, Kind.GENERATED)
+    own = {v.name: v for v in (*of_app, *settings.platform_secrets)}
     for name, value in settings.secrets.items():
         path = f"secrets.{name}"
-        variable = APP.variable(name)
+        variable = own.get(name) or APP.variable(name)
         if variable is None:
             hint = nearest_hint(name, tuple(sorted(own)))
             yield path, f"no such secret{hint}"

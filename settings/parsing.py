@@ -17,8 +17,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from contract import nearest_hint
-from settings import aws, forms, model
+from settings import aws, docker, forms, model
 from settings.aws import AwsSettings
+from settings.docker import DockerSettings
 from settings.model import NAMESPACE, Check, Problem, Settings, full_key, set_command
 
 _STACK: Final = "pulumi:stack"
@@ -34,7 +35,10 @@ class Platform:
     checks: tuple[Check, ...]
 
 
-PLATFORMS: Final[Mapping[str, Platform]] = {"aws": Platform(AwsSettings, aws.CHECKS)}
+PLATFORMS: Final[Mapping[str, Platform]] = {
+    "aws": Platform(AwsSettings, aws.CHECKS),
+    "docker": Platform(DockerSettings, docker.CHECKS),
+}
 """Where the app can run, by the value of `platform`; the first is the default."""
 
 

@@ -371,6 +371,8 @@ def _operators(settings: AwsSettings) -> dict[str, str]:
 
 
 def _https(name: str, domain: Domain) -> HttpsArgs:
+    if domain.zone_id is None:
+        raise ValueError("domain.zone_id is missing; the settings see to it on AWS")
     certificate = Certificate(
         name,
         CertificateArgs(

@@ -12,19 +12,21 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
 
 import yaml
 from pydantic.fields import FieldInfo
 
 from contract import APP, GENERATED_LENGTH, Kind, Variable
-from settings import NAMESPACE, PLATFORMS, forms
+from settings import NAMESPACE, PLATFORMS, Settings, forms
 from settings.model import Group
 
 ROOT: Final = Path(__file__).parent.parent
 BEGIN: Final = "<!-- config:begin -->"
 END: Final = "<!-- config:end -->"
+ANY: Final = "every platform"
 _BLOCK: Final = "config:\n"
 _TYPES: Final = {bool: "boolean", int: "integer", dict: "object"}
 
@@ -42,7 +44,9 @@ def project_file(current: str) -> str:
         _BLOCK.rstrip(),
         "  # Written from settings/ by: python -m tools.config_reference --write",
     ]
-    for key, field in _keys().items():
+    # What only one platform has is not declared: the engine would hand its defaults
+    # to the stacks of every other platform too.
+    for key, field in _keys(Settings).items():
         entry = {
             key: {
                 "type": _engine_type(field),
@@ -62,10 +66,11 @@ def readme(current: str) -> str:
     if not (begin and end):
         raise MissingMarkersError(f"README.md has no {BEGIN} ... {END}")
     rows = [
-        (f"`{key}`", _held(field) or _accepts(field), field.description)
-        for key, field in _keys().items()
+        (f"`{key}`", where, _held(field) or _accepts(field), field.description)
+        for where, keys in _sections()
+        for key, field in keys.items()
     ]
-    table = _table(("Key", "Holds", "What for"), rows)
+    table = _table(("Key", "Platform", "Holds", "What for"), rows)
     return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
@@ -87,26 +92,23 @@ def _reference() -> Iterator[str]:
         "eu-central-1, rounded."
     )
     yield ""
-    keys = _keys()
-    yield from _section(
-        "General",
-        "",
-        {key: field for key, field in keys.items() if _group(field) is None},
-    )
-    for key, field in keys.items():
-        if group := _group(field):
-            yield from _section(f"`{key}`", field.description or "", group.model_fields)
+    for where, keys in _sections():
+        yield f"## Settings of {where if where == ANY else f'platform {where}'}"
+        yield ""
+        plain = {key: field for key, field in keys.items() if _group(field) is None}
+        if plain:
+            yield from _fields_table(plain)
+        for key, field in keys.items():
+            if group := _group(field):
+                yield f"### `{key}`"
+                yield ""
+                yield f"{field.description}"
+                yield ""
+                yield from _fields_table(group.model_fields)
     yield from _variables()
 
 
-def _section(
-    title: str, description: str, fields: Mapping[str, FieldInfo]
-) -> Iterator[str]:
-    yield f"## {title}"
-    yield ""
-    if description:
-        yield description
-        yield ""
+def _fields_table(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
     yield _table(
         ("Key", "Accepts", "Default", "What for"),
         [
@@ -136,8 +138,9 @@ def _variables() -> Iterator[str]:
     )
     yield ""
     yield (
-        "Secrets, under `secrets`. A stack keeps them in AWS Secrets Manager as "
-        "`stromhaltig/<stack>/<NAME>`."
+        "Secrets, under `secrets`. On AWS a stack keeps them in Secrets Manager as "
+        "`stromhaltig/<stack>/<NAME>`, on a Docker host as files that only the app's "
+        "containers mount."
     )
     yield ""
     yield _table(
@@ -149,7 +152,7 @@ def _variables() -> Iterator[str]:
                 _source(variable),
                 variable.description,
             )
-            for variable in APP.of_kind(Kind.OPERATOR, Kind.GENERATED)
+            for variable in _secrets()
         ],
     )
     yield ""
@@ -168,18 +171,39 @@ def _variables() -> Iterator[str]:
     )
 
 
+def _secrets() -> list[Variable]:
+    """Return the app's secrets, and those that a platform takes beside them."""
+    of_platforms = (p.settings.platform_secrets for p in PLATFORMS.values())
+    return [*APP.of_kind(Kind.OPERATOR, Kind.GENERATED), *chain(*of_platforms)]
+
+
 def _source(variable: Variable) -> str:
+    if variable.optional:
+        return "you, where it is used"
     if variable.kind is Kind.OPERATOR:
         return "you; required in production"
     return f"generated ({GENERATED_LENGTH} letters and digits), unless you set it"
 
 
-def _keys() -> dict[str, FieldInfo]:
-    """Return every key of every platform, each once."""
+def _sections() -> Iterator[tuple[str, dict[str, FieldInfo]]]:
+    """Yield what every platform shares, then what each has of its own."""
+    common = _keys(Settings)
+    # The common settings cannot know what platforms there are.
+    common["platform"] = FieldInfo(
+        annotation=cast("type", Literal.__getitem__(tuple(PLATFORMS))),
+        default=common["platform"].default,
+        description=common["platform"].description,
+    )
+    yield ANY, common
+    for name, platform in PLATFORMS.items():
+        own = _keys(platform.settings)
+        yield f"`{name}`", {k: f for k, f in own.items() if k not in common}
+
+
+def _keys(settings: type[Settings]) -> dict[str, FieldInfo]:
     return {
         field.alias.removeprefix(NAMESPACE): field
-        for platform in PLATFORMS.values()
-        for field in platform.settings.model_fields.values()
+        for field in settings.model_fields.values()
         if field.alias and field.alias.startswith(NAMESPACE)
     }
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from contract import VARIABLES
-from settings import AwsSettings
+from settings import PLATFORMS, DockerSettings, Settings
 from tools import config_reference
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,10 +34,11 @@ def test_the_committed_project_file_and_reference_are_current():
     assert config_reference.reference() == reference
 
 
-def test_every_key_is_declared_with_type_default_and_description():
+def test_the_keys_of_every_platform_are_declared_with_type_default_and_description():
     declared = yaml.safe_load(PROJECT)["config"]
 
-    assert declared.keys() == AwsSettings.model_fields.keys() - {"stack", "region"}
+    # A declared default reaches every stack, those of other platforms included.
+    assert declared.keys() == Settings.model_fields.keys() - {"stack"}
     for key, entry in declared.items():
         assert type(entry["default"]) is TYPES[entry["type"]], key
         assert entry["description"].endswith("."), key
@@ -56,10 +57,11 @@ def test_the_project_is_run_by_uv_in_its_own_environment():
 def test_every_setting_and_variable_is_in_the_reference():
     reference = config_reference.reference()
 
-    for field in AwsSettings.model_fields.values():
-        for name in getattr(field.annotation, "model_fields", ()):
-            assert f"\n| `{name}` | " in reference
-    for variable in VARIABLES:
+    for platform in PLATFORMS.values():
+        for field in platform.settings.model_fields.values():
+            for name in getattr(field.annotation, "model_fields", ()):
+                assert f"\n| `{name}` | " in reference
+    for variable in (*VARIABLES, *DockerSettings.platform_secrets):
         assert f"\n| `{variable.name}` | " in reference
 
 
@@ -84,7 +86,7 @@ def test_the_readme_keeps_what_is_around_its_table():
 
     assert text.startswith(f"before\n{config_reference.BEGIN}\n| Key |")
     assert text.endswith(f"|\n{config_reference.END}\nafter\n")
-    assert "| `network` | `cidr`, `availability_zones`, `nat`" in text
+    assert "| `network` | `aws` | `cidr`, `availability_zones`, `nat`" in text
     assert config_reference.readme(text) == text
 
 

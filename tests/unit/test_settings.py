@@ -283,18 +283,21 @@ class TestShape:
     def test_an_unknown_platform_is_refused_with_the_known_ones(self):
         config = staging(platform="azure", resource_group={"name": "x"})
 
-        assert refusal(config) == ['stromhaltig:platform: "azure" is not one of aws']
+        assert refusal(config) == [
+            'stromhaltig:platform: "azure" is not one of aws, docker'
+        ]
 
     def test_a_misspelt_platform_gets_the_nearest(self):
         assert refusal(staging(platform="awss")) == [
-            'stromhaltig:platform: "awss" is not one of aws. Did you mean "aws"?'
+            'stromhaltig:platform: "awss" is not one of aws, docker. '
+            'Did you mean "aws"?'
         ]
 
     def test_with_an_unknown_platform_the_rest_is_still_looked_at(self):
         config = {"platform": ["aws"], "environment": "staging"}
 
         assert refusal(config, stack="s", region=None) == [
-            "stromhaltig:platform: a list is not one of aws",
+            "stromhaltig:platform: a list is not one of aws, docker",
             "stromhaltig:image.ref: is missing. Set it: pulumi config set --path "
             "'stromhaltig:image.ref' REPOSITORY@sha256:DIGEST --stack s",
         ]
@@ -327,8 +330,9 @@ class TestDomain:
     def test_production_needs_one(self):
         assert refusal(production(domain={}), stack="p") == [
             "stromhaltig:domain: is missing, and production is served over HTTPS only. "
-            "Set it: pulumi config set --path 'stromhaltig:domain.name' NAME --stack p "
-            "&& pulumi config set --path 'stromhaltig:domain.zone_id' ZONE_ID --stack p"
+            "Set it: pulumi config set --path 'stromhaltig:domain.name' NAME --stack p",
+            "stromhaltig:domain.zone_id: is missing. Set it: pulumi config set --path "
+            "'stromhaltig:domain.zone_id' ZONE_ID --stack p",
         ]
 
     @pytest.mark.parametrize(
