@@ -11,7 +11,7 @@ import stacks
 from components.container_definitions import HealthCheck
 from components.service import Service, ServiceArgs
 from contract import APP
-from rehearsal.aws_stage import image_ref
+from rehearsal.stages.stage import image_ref
 from tests.graph import Graph
 
 ROOT = Path(__file__).parents[1]

@@ -14,15 +14,15 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from rehearsal import aws_stage
 from rehearsal import engine as engines
+from rehearsal import stages
 from rehearsal.cloud import CloudError, EmbeddedCloud
 from rehearsal.engine import Engine, EngineError
 from rehearsal.lifecycle import Lifecycle, StepFailedError
 from rehearsal.progress import ConsoleProgress
-from rehearsal.provider.row import Aws
 from rehearsal.pulumi_cli import PulumiError, Result, create_stack, run_pulumi
 from rehearsal.report import Report, show, show_step
+from rehearsal.stages import Stage, StageError
 from rehearsal.workspace import Workspace, WorkspaceError, stop
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +35,9 @@ REFUSED = 2
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+REFUSALS = (EngineError, WorkspaceError, CloudError, PulumiError, StageError)
+"""Why a rehearsal does not start or cannot go on, with a message for its user."""
 
 OFFICIAL_PLUGIN_CONFIG = {
     "aws:skipCredentialsValidation": True,
@@ -49,7 +52,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
-    help="Deploy a stack to an embedded AWS with the real Pulumi engine.",
+    help="Deploy a stack to an embedded platform with the real Pulumi engine.",
 )
 
 
@@ -93,7 +96,7 @@ def run(
     console = Console(stderr=True) if as_json else Console()
     try:
         report = _rehearse(stack, keep, plugins, engine, port, console)
-    except (EngineError, WorkspaceError, CloudError, PulumiError) as refusal:
+    except REFUSALS as refusal:
         Console(stderr=True).print(
             str(refusal), style="red", markup=False, soft_wrap=True
         )
@@ -127,12 +130,14 @@ def _rehearse(
     began = time.monotonic()
     progress = ConsoleProgress(console)
     with Workspace(ROOT, stack, say=progress.say) as workspace:
+        config = workspace.stack_config()
+        _refuse_plugins(plugins, stages.platform(config))
         engine = engines.ensure(source.value, progress=progress)
         report = Report(stack, f"{engine.version} ({engine.origin})", plugins.value)
-        region = aws_stage.region_of(workspace.stack_config())
         with EmbeddedCloud(port, workspace.project_dir / "cloud.log") as cloud:
             workspace.record_process(cloud.pid)
-            attachment = _attachment(cloud, plugins, region)
+            stage = stages.choose(cloud, config)
+            attachment = _attachment(cloud, plugins, stage)
             if plugins is Plugins.official:
                 workspace.inject(OFFICIAL_PLUGIN_CONFIG)
 
@@ -140,13 +145,11 @@ def _rehearse(
                 return run_pulumi(engine, workspace, arguments, env=attachment)
 
             create_stack(engine, workspace, env=attachment)
-            aws = Aws(cloud.addresses.aws, region, {})
             with console.status("") as status:
                 life = Lifecycle(
                     pulumi,
                     workspace,
-                    cloud,
-                    aws,
+                    stage,
                     report,
                     on_start=lambda name: status.update(f"{name} ..."),
                     on_step=lambda step: show_step(step, console),
@@ -156,25 +159,38 @@ def _rehearse(
             report.cloud_memory_mib = cloud.peak_memory_mib()
             report.seconds = round(time.monotonic() - began, 1)
             if keep:
-                attachment |= cloud.addresses.for_aws_clients(region)
+                attachment |= stage.client_environment
                 workspace.keep(cloud.keep())
-                _explain(workspace, engine, attachment, console)
+                _explain(workspace, engine, attachment, stage, console)
     return report
 
 
-def _attachment(cloud: EmbeddedCloud, plugins: Plugins, region: str) -> dict[str, str]:
+def _refuse_plugins(plugins: Plugins, platform: str) -> None:
+    """Raise StageError where Pulumi's own plugins would reach for a real platform."""
+    if plugins is Plugins.official and platform != "aws":
+        raise StageError(
+            f"--plugins official: only AWS is emulated; the plugins of platform "
+            f"{platform} would need a real one. Leave --plugins out."
+        )
+
+
+def _attachment(cloud: EmbeddedCloud, plugins: Plugins, stage: Stage) -> dict[str, str]:
     """Variables that lead the engine to our provider, or its own plugins to moto."""
     if plugins is Plugins.embedded:
         return cloud.addresses.for_engine()
     return {
         "PULUMI_HOME": str(engines.cache_root() / "plugins"),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false",
-        **cloud.addresses.for_aws_clients(region),
+        **stage.client_environment,
     }
 
 
 def _explain(
-    workspace: Workspace, engine: Engine, attachment: dict[str, str], console: Console
+    workspace: Workspace,
+    engine: Engine,
+    attachment: dict[str, str],
+    stage: Stage,
+    console: Console,
 ) -> None:
     """Leave a file to source, and say how to go on from a shell."""
     environment = engine.environment(workspace.environment() | attachment)
@@ -187,8 +203,8 @@ def _explain(
         f"\nThe stack is up and its cloud goes on running. In a shell:\n"
         f"  cd {workspace.project_dir} && source env.sh\n"
         f"  pulumi stack output\n"
-        f"  aws ecs list-clusters          # boto3 finds the same endpoint\n"
-        f"End it with: make rehearse-stop",
+        + "".join(f"  {hint}\n" for hint in stage.hints)
+        + "End it with: make rehearse-stop",
         markup=False,
         highlight=False,
         soft_wrap=True,

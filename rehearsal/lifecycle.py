@@ -9,14 +9,11 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError
 
-from rehearsal import aws_stage, inventory
-from rehearsal.cloud import EmbeddedCloud
 from rehearsal.provider.aws import ROWS
-from rehearsal.provider.row import Aws
 from rehearsal.pulumi_cli import Event, Result
 from rehearsal.report import Report, Step
+from rehearsal.stages.stage import Stage, StageError, Thing, image_ref
 from rehearsal.workspace import Workspace
 
 REFUSED = "rehearsed failure: the service refuses this update"
@@ -39,7 +36,7 @@ class Lifecycle:
     """Runs up, empty preview, change, drift, failing update, destroy.
 
     pulumi: runs the engine; workspace: the stack's throw-away project.
-    cloud, aws: the embedded cloud. report: filled in as the steps pass.
+    stage: the platform that it is deployed to. report: filled in as the steps pass.
     on_start: told the name of each step; on_step: told of every finished one.
     """
 
@@ -47,22 +44,20 @@ class Lifecycle:
         self,
         pulumi: Pulumi,
         workspace: Workspace,
-        cloud: EmbeddedCloud,
-        aws: Aws,
+        stage: Stage,
         report: Report,
         on_start: Callable[[str], None],
         on_step: Callable[[Step], None],
     ) -> None:
         self._pulumi = pulumi
         self._workspace = workspace
-        self._cloud = cloud
-        self._aws = aws
+        self._stage = stage
         self._report = report
         self._on_start = on_start
         self._on_step = on_step
         self._said: list[str] = []
         self._current: Step | None = None
-        self._before: set[inventory.Thing] = set()
+        self._before: set[Thing] = set()
 
     def run(self, keep: bool) -> None:
         """All steps; with keep, the stack stays up after the failing update is mended.
@@ -81,17 +76,18 @@ class Lifecycle:
 
     def supply(self) -> None:
         """Let stand-ins take the place of what the stack file lacks."""
-        supplies = aws_stage.supply(self._workspace.stack_config(), self._aws)
+        supplies = self._stage.supply(self._workspace.stack_config())
         self._workspace.inject(supplies.config, supplies.secrets)
         self._report.injected = supplies.said
-        self._before = inventory.take(self._aws)
+        self._report.unproven = list(self._stage.unproven)
+        self._before = self._stage.inventory()
 
     def preview(self) -> None:
         """A first preview says what will be made, without making it."""
         with self._step("preview") as step:
             result = self._succeed("preview")
             step.changes = _changes(result)
-            if inventory.take(self._aws) != self._before:
+            if self._stage.inventory() != self._before:
                 raise StepFailedError("the preview changed the cloud")
             step.facts.append("nothing was touched")
 
@@ -119,7 +115,7 @@ class Lifecycle:
     def change(self) -> None:
         """A new image and one variable roll out; what holds data stays."""
         with self._step("change") as step:
-            image = aws_stage.image_ref("second release")
+            image = image_ref("second release")
             app = self._workspace.stack_config().get("stromhaltig:app") or {}
             self._workspace.inject(
                 {"image": {"ref": image}, "app": {**app, "LOG_LEVEL": "debug"}}, {}
@@ -127,21 +123,20 @@ class Lifecycle:
             result = self._succeed("up", "--yes", "--skip-preview")
             step.changes = _changes(result)
             self._keep_data(result.events)
-            if aws_stage.deployed_image(self._aws, self._report.outputs) != image:
-                raise StepFailedError(f"the service does not run {image}")
-            step.facts.append("new image and LOG_LEVEL rolled out by one new revision")
+            self._expect_deployed(image)
+            step.facts += self._stage.check_change(result.events)
             step.facts.append("nothing that holds data was replaced")
             self._expect_no_changes()
 
     def drift(self) -> None:
         """What is changed behind the program's back is found and put right."""
         with self._step("drift") as step:
-            drifts = aws_stage.drifts(self._aws, self._report.outputs)
+            drifts = self._stage.drifts(self._report.outputs)
             for drift in drifts:
                 drift.spoil()
             refreshed = self._succeed("refresh", "--yes", "--skip-preview")
-            found = {event.type for event in refreshed.events if event.op == "update"}
-            unseen = [drift.says for drift in drifts if drift.resource not in found]
+            found = {(event.type, event.op) for event in refreshed.events}
+            unseen = [d.says for d in drifts if (d.resource, d.seen_as) not in found]
             if unseen:
                 raise StepFailedError(f"refresh did not find: {'; '.join(unseen)}")
             repaired = self._succeed("up", "--yes", "--skip-preview")
@@ -154,24 +149,22 @@ class Lifecycle:
             self._expect_no_changes()
 
     def failing_update(self) -> None:
-        """An update that AWS refuses half-way leaves a state to go on from."""
+        """An update that fails half-way leaves a state to go on from."""
         with self._step("failing update") as step:
-            image = aws_stage.image_ref("third release")
+            before = self._stage.deployed_image(self._report.outputs)
+            image = image_ref("third release")
             self._workspace.inject({"image": {"ref": image}}, {})
-            self._cloud.fail("UpdateService", REFUSED)
-            try:
+            with self._stage.refusing(REFUSED):
                 failed = self._run("up", "--yes", "--skip-preview")
-            finally:
-                self._cloud.heal()
             if failed.returncode == 0:
                 raise StepFailedError("the engine reported success")
             if REFUSED not in failed.stdout + failed.stderr:
                 raise StepFailedError("the engine did not say why the update failed")
             step.facts.append(f"exit code {failed.returncode}, the reason was printed")
+            step.facts += self._stage.check_failed(before, self._report.outputs)
             recovered = self._succeed("up", "--yes", "--skip-preview")
             step.changes = _changes(recovered)
-            if aws_stage.deployed_image(self._aws, self._report.outputs) != image:
-                raise StepFailedError(f"the next update did not roll out {image}")
+            self._expect_deployed(image)
             self._expect_no_changes()
             step.facts.append("the next update finished the work")
 
@@ -182,9 +175,8 @@ class Lifecycle:
                 self._lift_protection(step)
             result = self._succeed("destroy", "--yes", "--skip-preview")
             step.changes = _changes(result)
-            left = inventory.take(self._aws) - self._before
-            readable = _keys_of_snapshots(left)
-            forgotten = sorted(str(t) for t in left - readable if not _is_kept(t))
+            left = self._stage.inventory() - self._before
+            forgotten = sorted(map(str, left - self._stage.kept(left)))
             if forgotten:
                 raise StepFailedError(f"left behind: {', '.join(forgotten)}")
             self._report.kept = sorted(str(thing) for thing in left)
@@ -211,7 +203,10 @@ class Lifecycle:
         except StepFailedError as failure:
             step.error = str(failure)
             raise
-        except (BotoCoreError, ClientError) as failure:
+        except StageError as failure:
+            step.error = str(failure)
+            raise StepFailedError(step.error) from failure
+        except self._stage.troubles as failure:
             step.error = f"the emulator said: {failure}"
             raise StepFailedError(step.error) from failure
         finally:
@@ -250,17 +245,22 @@ class Lifecycle:
         lost = [
             event.urn
             for event in events
-            if event.type in aws_stage.DATA_TYPES and event.op in _LOSSES
+            if event.type in self._stage.data_types and event.op in _LOSSES
         ]
         if lost:
             raise StepFailedError(f"replaced or deleted: {', '.join(lost)}")
+
+    def _expect_deployed(self, image: str) -> None:
+        deployed = self._stage.deployed_image(self._report.outputs)
+        if deployed != image:
+            raise StepFailedError(f"the app does not run {image}, but {deployed}")
 
     def _read_outputs(self) -> None:
         result = self._succeed("stack", "output", "--json")
         self._report.outputs = yaml.safe_load(result.stdout)
 
     def _check_secrets(self, step: Step) -> None:
-        values = [v for v in aws_stage.secret_values(self._aws) if v]
+        values = [v for v in self._stage.secret_values() if v]
         places = {
             "the state": self._workspace.state_text(),
             "the engine's output": "\n".join(self._said),
@@ -300,29 +300,3 @@ def _is_made(event: Event) -> bool:
     """Whether a provider made a resource: not a component or the stack itself."""
     component = event.type.startswith(("pulumi:", "stromhaltig:"))
     return event.op == "create" and not component
-
-
-def _keys_of_snapshots(left: set[inventory.Thing]) -> set[inventory.Thing]:
-    """The keys that a destroyed stack leaves for its final snapshot to be read.
-
-    Raises StepFailedError when they are on their way out: so is the snapshot then.
-    """
-    if not any(thing.kind == "database snapshot" for thing in left):
-        return set()
-    keys = {thing for thing in left if thing.kind == "KMS key"}
-    going = sorted(str(key) for key in keys if key.ending)
-    if going or not keys:
-        raise StepFailedError(
-            f"the final snapshot cannot be read without its key: {going or 'gone'}"
-        )
-    return keys
-
-
-def _is_kept(thing: inventory.Thing) -> bool:
-    """What the program leaves on purpose, and what AWS deletes after a waiting period.
-
-    The final snapshot brings the data back; task definitions cost nothing, and a
-    rollback goes back to them.
-    """
-    left = ("database snapshot", "task definition")
-    return bool(thing.ending) or thing.kind in left

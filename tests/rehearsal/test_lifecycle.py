@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from rehearsal import aws_stage, inventory, report
+from rehearsal import report
 from rehearsal.lifecycle import Lifecycle, StepFailedError
 from rehearsal.pulumi_cli import Event, Result
 from rehearsal.report import Report
+from rehearsal.stages import Drift, StageError, Supplies, Thing
 
 DATABASE = "urn:pulumi:production::stromhaltig::aws:rds/instance:Instance::db"
 SERVICE = "urn:pulumi:production::stromhaltig::aws:ecs/service:Service::app"
@@ -30,12 +32,11 @@ def result(*events: Event, code: int = 0, stdout: str = "") -> Result:
 
 
 class Stack:
-    """A workspace and a cloud that remember what was done to them."""
+    """A workspace that remembers what was done to it."""
 
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
         self.state = ""
-        self.faults: list[str] = []
 
     def stack_config(self) -> dict[str, Any]:
         return self.config
@@ -46,11 +47,52 @@ class Stack:
     def state_text(self) -> str:
         return self.state
 
-    def fail(self, action: str, message: str) -> None:
-        self.faults.append(action)
 
-    def heal(self) -> None:
-        self.faults.clear()
+class Scene:
+    """A stage that shows what a test puts on it."""
+
+    unproven = ("whether it works",)
+    data_types = frozenset({"aws:rds/instance:Instance"})
+    troubles = (ConnectionError,)
+    client_environment: Mapping[str, str] = {}
+    hints = ()
+
+    def __init__(self) -> None:
+        self.there: set[Thing] = set()
+        self.meant: set[Thing] = set()
+        self.secrets: list[str] = []
+        self.drifted: list[Drift] = []
+        self.image = "old@sha256"
+        self.healed = False
+
+    def supply(self, config: Mapping[str, Any]) -> Supplies:
+        return Supplies()
+
+    def inventory(self) -> set[Thing]:
+        return self.there
+
+    def secret_values(self) -> list[str]:
+        return self.secrets
+
+    def deployed_image(self, outputs: Mapping[str, Any]) -> str:
+        return self.image
+
+    def check_change(self, events: Sequence[Event]) -> list[str]:
+        return []
+
+    def drifts(self, outputs: Mapping[str, Any]) -> list[Drift]:
+        return self.drifted
+
+    @contextmanager
+    def refusing(self, message: str) -> Iterator[None]:
+        yield
+        self.healed = True
+
+    def check_failed(self, image: str, outputs: Mapping[str, Any]) -> list[str]:
+        return []
+
+    def kept(self, left: Collection[Thing]) -> set[Thing]:
+        return self.meant
 
 
 @pytest.fixture
@@ -59,7 +101,12 @@ def stack() -> Stack:
 
 
 @pytest.fixture
-def life(stack: Stack) -> Callable[..., Lifecycle]:
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+def life(stack: Stack, scene: Scene) -> Callable[..., Lifecycle]:
     """A lifecycle whose engine gives the answers of a test, in order."""
 
     def make(*answers: Result, protected: bool = True) -> Lifecycle:
@@ -69,8 +116,7 @@ def life(stack: Stack) -> Callable[..., Lifecycle]:
         return Lifecycle(
             lambda *arguments: waiting.pop(0),
             stack,
-            stack,
-            None,
+            scene,
             told,
             on_start=lambda name: None,
             on_step=lambda step: None,
@@ -88,9 +134,8 @@ def test_a_stable_program_passes(life):
     life(result(event("same", SERVICE), event("same", DATABASE))).unchanged()
 
 
-def test_a_preview_that_touches_the_cloud_fails(life, monkeypatch):
-    looks = iter([{inventory.Thing("VPC", "vpc-1")}])
-    monkeypatch.setattr(inventory, "take", lambda aws: next(looks))
+def test_a_preview_that_touches_the_cloud_fails(life, scene):
+    scene.there = {Thing("VPC", "vpc-1")}
     with pytest.raises(StepFailedError, match="the preview changed the cloud"):
         life(result()).preview()
 
@@ -102,35 +147,46 @@ def test_a_change_that_loses_the_database_fails(life, op):
         life(answer).change()
 
 
-def test_a_change_that_does_not_reach_the_service_fails(life, monkeypatch):
-    monkeypatch.setattr(aws_stage, "deployed_image", lambda aws, outputs: "old@sha256")
-    with pytest.raises(StepFailedError, match=r"the service does not run ghcr\.io"):
+def test_a_change_that_does_not_reach_the_app_fails(life):
+    with pytest.raises(StepFailedError, match=r"the app does not run ghcr\.io.*, but"):
         life(result(event("update", SERVICE))).change()
 
 
-def drift(mended: bool) -> aws_stage.Drift:
-    return aws_stage.Drift(
-        "somebody did it", "aws:rds/instance:Instance", lambda: None, lambda: mended
+def drift(mended: bool, seen_as: str = "update") -> Drift:
+    return Drift(
+        "somebody did it",
+        "aws:rds/instance:Instance",
+        lambda: None,
+        lambda: mended,
+        seen_as,
     )
 
 
-def test_drift_that_refresh_does_not_see_fails(life, monkeypatch):
-    monkeypatch.setattr(aws_stage, "drifts", lambda aws, outputs: [drift(True)])
+@pytest.mark.parametrize(
+    ("expected", "seen"),
+    [
+        ("update", event("update", SERVICE)),
+        ("update", event("delete", DATABASE)),
+        ("delete", event("update", DATABASE)),
+    ],
+)
+def test_drift_that_refresh_does_not_see_fails(life, scene, expected, seen):
+    scene.drifted = [drift(True, seen_as=expected)]
     with pytest.raises(StepFailedError, match="refresh did not find: somebody did it"):
-        life(result(event("update", SERVICE))).drift()
+        life(result(seen)).drift()
 
 
-def test_drift_that_up_does_not_repair_fails(life, monkeypatch):
-    monkeypatch.setattr(aws_stage, "drifts", lambda aws, outputs: [drift(False)])
+def test_drift_that_up_does_not_repair_fails(life, scene):
+    scene.drifted = [drift(False)]
     seen, tried = result(event("update", DATABASE)), result(event("same", DATABASE))
     with pytest.raises(StepFailedError, match="up did not repair: somebody did it"):
         life(seen, tried).drift()
 
 
-def test_an_update_that_should_fail_and_does_not_is_a_failure(life, stack):
+def test_an_update_that_should_fail_and_does_not_is_a_failure(life, scene):
     with pytest.raises(StepFailedError, match="the engine reported success"):
         life(result()).failing_update()
-    assert stack.faults == []
+    assert scene.healed
 
 
 def test_a_failure_without_its_reason_is_a_failure(life):
@@ -138,44 +194,46 @@ def test_a_failure_without_its_reason_is_a_failure(life):
         life(result(code=255, stdout="update failed")).failing_update()
 
 
+def test_what_the_stage_finds_wrong_fails_the_step(life, scene, monkeypatch):
+    def refuse(left: Collection[Thing]) -> set[Thing]:
+        raise StageError("the snapshot cannot be read")
+
+    monkeypatch.setattr(scene, "kept", refuse)
+    with pytest.raises(StepFailedError, match="the snapshot cannot be read"):
+        life(result(), protected=False).destroy()
+
+
+def test_a_stage_that_cannot_be_asked_fails_the_step(life, scene, monkeypatch):
+    def refuse() -> set[Thing]:
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(scene, "inventory", refuse)
+    with pytest.raises(StepFailedError, match="the emulator said: nobody answers"):
+        life(result()).preview()
+
+
 def test_destroying_what_is_protected_is_a_failure(life):
     with pytest.raises(StepFailedError, match="protected resources were destroyed"):
         life(result()).destroy()
 
 
-def test_what_a_destroy_forgets_is_named_and_what_is_kept_is_not(life, monkeypatch):
-    left = {
-        inventory.Thing("subnet", "subnet-1"),
-        inventory.Thing("database snapshot", "final"),
-        inventory.Thing("task definition", "app:1"),
-        inventory.Thing("KMS key", "key"),
-        inventory.Thing("secret", "JWT_SECRET", "can be restored"),
-    }
-    monkeypatch.setattr(inventory, "take", lambda aws: left)
+def test_what_a_destroy_forgets_is_named_and_what_is_kept_is_not(life, scene):
+    scene.meant = {Thing("database snapshot", "final")}
+    scene.there = {Thing("subnet", "subnet-1"), *scene.meant}
     with pytest.raises(StepFailedError, match=r"left behind: subnet subnet-1$"):
         life(result(), protected=False).destroy()
 
 
-def test_a_final_snapshot_whose_key_goes_is_a_failure(life, monkeypatch):
-    left = {
-        inventory.Thing("database snapshot", "final"),
-        inventory.Thing("KMS key", "key", "deletion scheduled"),
-    }
-    monkeypatch.setattr(inventory, "take", lambda aws: left)
-    with pytest.raises(StepFailedError, match="cannot be read without its key"):
-        life(result(), protected=False).destroy()
+def test_what_is_kept_is_reported(life, scene):
+    scene.there = scene.meant = {Thing("database snapshot", "final")}
+    done = life(result(), protected=False)
+    done.destroy()
+    assert done._report.kept == ["database snapshot final"]
 
 
-def test_a_key_that_is_left_without_a_snapshot_is_forgotten(life, monkeypatch):
-    left = {inventory.Thing("KMS key", "key")}
-    monkeypatch.setattr(inventory, "take", lambda aws: left)
-    with pytest.raises(StepFailedError, match="left behind: KMS key key"):
-        life(result(), protected=False).destroy()
-
-
-def test_a_secret_in_clear_in_the_state_fails(life, stack, monkeypatch):
+def test_a_secret_in_clear_in_the_state_fails(life, stack, scene):
     stack.state = '{"password": "s3cret-value"}'
-    monkeypatch.setattr(aws_stage, "secret_values", lambda aws: ["s3cret-value"])
+    scene.secrets = ["s3cret-value"]
     with pytest.raises(StepFailedError, match="in clear in the state") as failure:
         life(result(), result(stdout="{}")).up()
     assert "s3cret-value" not in str(failure.value)
@@ -202,25 +260,3 @@ def test_a_failed_step_fails_the_report_and_is_told_to_people_and_programs(life)
 
 def test_a_rehearsal_without_steps_has_not_passed():
     assert not Report("production", "3.250.0", "embedded").passed
-
-
-class TestSupplies:
-    """What stands in for an operator, on the embedded AWS."""
-
-    def test_the_hosted_zone_is_the_emulators_own(self, aws):
-        config = {"stromhaltig:domain": {"name": "a.example", "zone_id": "Z0123456789"}}
-        supplies = aws_stage.supply(config, aws)
-        zone = supplies.config["domain"]["zone_id"]
-        found = aws.client("route53").get_hosted_zone(Id=zone)["HostedZone"]
-        assert found["Name"] == "a.example."
-        assert "domain.zone_id" in supplies.said
-
-    def test_an_image_that_is_set_is_kept(self, aws):
-        config = {"stromhaltig:image": {"ref": "a@sha256:1"}}
-        assert "image" not in aws_stage.supply(config, aws).config
-
-    def test_no_value_of_a_secret_is_told(self, aws):
-        supplies = aws_stage.supply({}, aws)
-        assert supplies.secrets
-        for value in supplies.secrets.values():
-            assert value not in str(supplies.said)

@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from rehearsal.provider.row import Aws
-
-
-@dataclass(frozen=True, order=True)
-class Thing:
-    """Something in the account.
-
-    kind: as AWS calls it; name: id or name; ending: how it is on its way out, if it is.
-    """
-
-    kind: str
-    name: str
-    ending: str = ""
-
-    def __str__(self) -> str:
-        """As the report shows it."""
-        return f"{self.kind} {self.name}" + (f" ({self.ending})" if self.ending else "")
-
+from rehearsal.stages.stage import Thing
 
 _AWS_MANAGED = "Default master key that protects my "
 """How AWS describes the keys that it makes by itself, such as the one for EBS."""
