@@ -1,0 +1,99 @@
+"""`python -m host`: write the user data of a Docker host to standard output."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from host.cloud_init import HostArgs, render
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the user data, or what is wrong; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        keys = [*options.ssh_key, *_keys_of(options.ssh_key_file)]
+        args = HostArgs(
+            ssh_keys=tuple(dict.fromkeys(keys)),
+            admin=options.admin,
+            ssh_port=options.ssh_port,
+            ssh_sources=tuple(options.ssh_from),
+            ssh_per_minute=options.ssh_per_minute,
+            swap_gib=options.swap_gib,
+            reboot_time=options.reboot_time,
+        )
+        text = render(args)
+    except (OSError, ValueError) as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    sys.stdout.write(text)
+    return 0
+
+
+def _keys_of(files: list[Path]) -> list[str]:
+    """Lines of public keys, as in `id_ed25519.pub` or `authorized_keys`."""
+    keys = []
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        if "PRIVATE KEY" in text:
+            raise ValueError(f"{file} is a private key. Give {file}.pub")
+        lines = [line.strip() for line in text.splitlines()]
+        keys += [line for line in lines if line and not line.startswith("#")]
+    return keys
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m host",
+        description="Write cloud-init user data that prepares a Docker host.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    key = parser.add_argument_group("who may log in (at least one)")
+    key.add_argument(
+        "--ssh-key", metavar="KEY", action="append", default=[], help="a public key"
+    )
+    key.add_argument(
+        "--ssh-key-file",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a file of public keys",
+    )
+    parser.add_argument("--admin", default=HostArgs.admin, help="user they log in as")
+    parser.add_argument(
+        "--ssh-port", type=int, default=HostArgs.ssh_port, help="port of sshd"
+    )
+    parser.add_argument(
+        "--ssh-from",
+        metavar="NETWORK",
+        action="append",
+        default=[],
+        help="network that may reach sshd; everybody when there is none",
+    )
+    parser.add_argument(
+        "--ssh-per-minute",
+        metavar="N",
+        type=int,
+        default=HostArgs.ssh_per_minute,
+        help="connections per minute and client to sshd",
+    )
+    parser.add_argument(
+        "--swap-gib",
+        metavar="N",
+        type=int,
+        default=HostArgs.swap_gib,
+        help="size of the swap file, 0 for none",
+    )
+    parser.add_argument(
+        "--reboot-time",
+        metavar="HH:MM",
+        default=HostArgs.reboot_time,
+        help="UTC, when a security update may restart the machine",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
