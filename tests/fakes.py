@@ -14,6 +14,7 @@ from pulumi.runtime import rpc
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
+REGISTRY_PASSWORD = "the-token-of-the-registry"
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -171,6 +172,15 @@ def _password(new: Created) -> dict[str, Any]:
     return {"result": (new.digest * (length // len(new.digest) + 1))[:length]}
 
 
+def _pem(label: str, content: str) -> str:
+    return f"-----BEGIN {label}-----\n{content}\n-----END {label}-----\n"
+
+
+def _container(new: Created) -> dict[str, Any]:
+    ended = {"exitCode": 0, "containerLogs": ""} if new.inputs.get("attach") else {}
+    return {"name": new.name, **ended}
+
+
 _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
     "aws:acm/certificate:Certificate": _certificate,
     "aws:ec2/eip:Eip": lambda new: {
@@ -217,10 +227,26 @@ _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
         "versionId": _uuid(new.digest),
         "arn": new.inputs["secretId"],
     },
+    "docker-build:index:Image": lambda new: {
+        "contextHash": new.digest[::-1],
+        "digest": f"sha256:{new.digest}" if new.inputs["push"] else "",
+        "ref": new.inputs["tags"][0],
+    },
+    "docker:index/container:Container": _container,
+    "docker:index/remoteImage:RemoteImage": lambda new: {
+        "imageId": f"sha256:{new.digest}",
+        "repoDigest": f"{new.inputs['name'].split('@')[0]}@sha256:{new.digest}",
+    },
     "random:index/randomId:RandomId": lambda new: {
         "hex": new.digest[: 2 * new.inputs["byteLength"]],
     },
     "random:index/randomPassword:RandomPassword": _password,
+    "tls:index/privateKey:PrivateKey": lambda new: {
+        "privateKeyPem": _pem("PRIVATE KEY", new.digest),
+    },
+    "tls:index/selfSignedCert:SelfSignedCert": lambda new: {
+        "certPem": _pem("CERTIFICATE", new.digest),
+    },
 }
 
 ANSWERS: Mapping[str, Answer] = {
@@ -234,6 +260,14 @@ ANSWERS: Mapping[str, Answer] = {
         "accountId": ACCOUNT,
         "arn": f"arn:aws:iam::{ACCOUNT}:user/operator",
         "userId": "AIDACKCEVSQ6C2EXAMPLE",
+    },
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": lambda args: {
+        "id": REGION,
+        "userName": "AWS",
+        "password": REGISTRY_PASSWORD,
+        "authorizationToken": REGISTRY_PASSWORD,
+        "proxyEndpoint": f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com",
+        "expiresAt": "2026-01-01T12:00:00Z",
     },
     "aws:ssm/getParameter:getParameter": lambda args: {
         "id": args["name"],
