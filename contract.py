@@ -414,6 +414,18 @@ class AppContract:
         """Return the variables of these kinds, in the contract's order."""
         return tuple(v for v in self.variables if v.kind in kinds)
 
+    def to_generate(self, given: Collection[str]) -> dict[str, int]:
+        """Return the secrets to make up, with their length.
+
+        Args:
+            given: names of the secrets that the operator brought.
+        """
+        return {
+            variable.name: GENERATED_LENGTH
+            for variable in self.of_kind(Kind.GENERATED)
+            if variable.name not in given
+        }
+
     def problems(self, overrides: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Yield a variable's name and what is wrong, for values that are not secret.
 
@@ -512,15 +524,18 @@ class AppContract:
             for name, reference in sorted(references.items())
         ]
 
-    def health_command(self) -> list[str]:
+    def health_command(self, path: str | None = None) -> list[str]:
         """Return a health check of the container that needs nothing but Node.
 
         The image has no curl. Exits with 1 on anything but 200, a redirect included,
         on a network error, and after 4 s without an answer. In the form that ECS and
         Docker share: CMD, the program, its arguments.
+
+        Args:
+            path: what is asked; None means `liveness_path`.
         """
         script = (
-            f"fetch('http://127.0.0.1:{self.port}{self.liveness_path}',"
+            f"fetch('http://127.0.0.1:{self.port}{path or self.liveness_path}',"
             "{redirect:'manual',signal:AbortSignal.timeout(4000)})"
             ".then(r=>process.exit(r.status===200?0:1),()=>process.exit(1))"
         )

@@ -7,11 +7,11 @@ from pathlib import Path
 import yaml
 
 import settings
-import stacks
 from components.container_definitions import HealthCheck
 from components.service import Service, ServiceArgs
 from contract import APP
 from rehearsal.stages.stage import image_ref
+from stacks import aws
 from tests.graph import Graph
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ def build(services: int) -> int:
 
 
 def _program(services: int) -> None:
-    outputs = stacks.deploy(_settings(), APP)
+    outputs = aws.deploy(_settings(), APP)
     for number in range(2, services + 1):
         Service(
             f"stromhaltig-{STACK}-{number}",
@@ -60,7 +60,7 @@ def _program(services: int) -> None:
         )
 
 
-def _settings() -> settings.Settings:
+def _settings() -> settings.AwsSettings:
     file = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))
     config = dict(file["config"])
     domain = {**config["stromhaltig:domain"], "zone_id": "Z0123456789ABC"}
@@ -69,4 +69,7 @@ def _settings() -> settings.Settings:
         "stromhaltig:image": {"ref": image_ref("measured")},
         "stromhaltig:secrets": STAND_INS,
     }
-    return settings.parse(STACK, config, secret_keys=["stromhaltig:secrets"])
+    parsed = settings.parse(STACK, config, secret_keys=["stromhaltig:secrets"])
+    if not isinstance(parsed, settings.AwsSettings):
+        raise TypeError(f"Pulumi.{STACK}.yaml is not for AWS")
+    return parsed

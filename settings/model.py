@@ -158,6 +158,14 @@ class Settings(BaseModel):
         """Whether Pulumi refuses to delete what holds data."""
         return self.production and not self.decommission
 
+    def app_secrets(self) -> dict[str, str]:
+        """Return the operator's secrets for the app, in plain text."""
+        return {
+            name: value.get_secret_value()
+            for name, value in self.secrets.items()
+            if APP.variable(name)
+        }
+
     def released(self) -> Self:
         """Return these settings with deletion protection lifted, to decommission."""
         return self

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contract import AppContract
-from settings import AwsSettings, Settings
-from stacks import aws
+from settings import AwsSettings, DockerSettings, Settings
+from stacks import aws, docker_host
 from stacks.aws import AwsOutputs
+from stacks.docker_host import DockerOutputs
 
-__all__ = ["AwsOutputs", "deploy"]
+__all__ = ["AwsOutputs", "DockerOutputs", "deploy"]
 
 
-def deploy(settings: Settings, contract: AppContract) -> AwsOutputs:
+def deploy(settings: Settings, contract: AppContract) -> AwsOutputs | DockerOutputs:
     """Deploy the app on the platform that the settings are for.
 
     Raises:
@@ -18,4 +19,6 @@ def deploy(settings: Settings, contract: AppContract) -> AwsOutputs:
     """
     if isinstance(settings, AwsSettings):
         return aws.deploy(settings, contract)
+    if isinstance(settings, DockerSettings):
+        return docker_host.deploy(settings, contract)
     raise TypeError(f"{type(settings).__name__} has no stack; write one in stacks/")

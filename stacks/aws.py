@@ -21,7 +21,7 @@ from components.registry import Registry, RegistryArgs
 from components.secrets import Secrets, SecretsArgs
 from components.security_groups import SecurityGroups, SecurityGroupsArgs
 from components.service import Service, ServiceArgs, repository_arn
-from contract import GENERATED_LENGTH, AppContract, Kind
+from contract import AppContract
 from settings import AwsSettings, Domain
 
 _ARCHITECTURES: Mapping[str, Literal["ARM64", "X86_64"]] = {
@@ -177,8 +177,8 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             kms_key_arn=key.arn,
             account_id=account_id,
             recovery_window_days=settings.secret_recovery_days,
-            generated=_generated(settings, contract),
-            provided={"DATABASE_URL": database.url, **_operators(settings)},
+            generated=contract.to_generate(settings.secrets),
+            provided={"DATABASE_URL": database.url, **settings.app_secrets()},
         ),
         holds_data,
     )
@@ -352,22 +352,6 @@ def _references(
 def _smtp_port(environment: Mapping[str, str]) -> int | None:
     """Port of the mail server; None when the app sends no mail."""
     return int(environment["SMTP_PORT"]) if "SMTP_HOST" in environment else None
-
-
-def _generated(settings: AwsSettings, contract: AppContract) -> dict[str, int]:
-    """Secrets to make up, and their length: those that the operator did not bring."""
-    return {
-        variable.name: GENERATED_LENGTH
-        for variable in contract.of_kind(Kind.GENERATED)
-        if variable.name not in settings.secrets
-    }
-
-
-def _operators(settings: AwsSettings) -> dict[str, str]:
-    return {
-        variable: secret.get_secret_value()
-        for variable, secret in settings.secrets.items()
-    }
 
 
 def _https(name: str, domain: Domain) -> HttpsArgs:

@@ -11,6 +11,7 @@ import difflib
 import enum
 import importlib
 import inspect
+import json
 import keyword
 import typing
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -21,6 +22,9 @@ from typing import Any
 import pulumi
 from pulumi import _types as sdk_types
 from pulumi.runtime import rpc
+
+PROVIDERS = "pulumi:providers:"
+"""What the type of an explicit provider begins with; its package follows."""
 
 PLAIN_KINDS: Mapping[type, str] = {
     str: "a string",
@@ -72,6 +76,8 @@ def resource(token: str) -> ResourceSchema:
 def check_inputs(token: str, inputs: Mapping[str, Any]) -> list[str]:
     """Problems of a resource's inputs, one sentence each; unknown values pass."""
     schema = resource(token)
+    if token.startswith(PROVIDERS):
+        inputs = {name: parsed(value) for name, value in inputs.items()}
     return _object_problems(schema.inputs, schema.required, inputs, at="")
 
 
@@ -80,7 +86,14 @@ def is_unknown(value: object) -> bool:
     return value == rpc.UNKNOWN or isinstance(value, pulumi.output.Unknown)
 
 
+def parsed(value: Any) -> Any:
+    """What a provider's configuration says: nested values come as JSON text."""
+    return json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
+
+
 def _split(token: str) -> tuple[str, str, str]:
+    if token.startswith(PROVIDERS):
+        return token.removeprefix(PROVIDERS), "index", "Provider"
     try:
         package, module, name = token.split(":")
     except ValueError:

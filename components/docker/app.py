@@ -1,0 +1,131 @@
+"""The app's containers, replaced without losing a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from components.docker.confinement import LogRotation, beside_the_old, confined
+
+HOST = "app"
+"""Name that the proxy finds the containers by: all of them that there are."""
+
+_CPU_UNITS = 1024  # of one core, as AWS counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppArgs:
+    """What the containers need to know.
+
+    image: image ID, or a reference that the host has.
+    replicas: containers that run.
+    environment: `NAME=value`; nothing secret, for `docker inspect` shows it.
+    secrets: name of a volume with one file for each secret, mounted at `secret_dir`.
+    edge, internal: names of the networks: to the proxy and the world, and to the data.
+    health_command: health check in Docker's form. A container that fails it never
+        takes over; Docker does not restart one for it.
+    cpu: units, of which 1024 are a core; memory: MiB.
+    upload_dir: where the uploads' volume is mounted.
+    log_dir: where each container gets a volume of its own, which goes with it.
+    temp_dir: directory in memory.
+    start_timeout: seconds to become healthy in; stop_timeout: seconds to finish in.
+    protect: whether Pulumi refuses to delete the uploads.
+    logs: how much of a container's output is kept.
+    """
+
+    image: pulumi.Input[str]
+    replicas: int
+    environment: Sequence[str]
+    secrets: pulumi.Input[str]
+    secret_dir: str
+    edge: pulumi.Input[str]
+    internal: pulumi.Input[str]
+    health_command: Sequence[str]
+    cpu: int
+    memory: int
+    upload_dir: str
+    log_dir: str
+    temp_dir: str
+    start_timeout: int
+    stop_timeout: int
+    protect: bool
+    logs: LogRotation
+
+
+class App(pulumi.ComponentResource):
+    """Identical containers of the app behind one name in Docker's DNS.
+
+    A new version starts beside the old one. Once it is healthy the old containers get
+    SIGTERM, stop listening, and finish what they are at, while the proxy goes on to
+    the next address. A version that does not become healthy fails the update, and the
+    old one serves on. Nothing is published: only the proxy reaches them.
+    """
+
+    containers: list[pulumi.Output[str]]
+    """Names of the containers."""
+
+    uploads: pulumi.Output[str]
+    """Name of the volume with uploaded files."""
+
+    def __init__(
+        self, name: str, args: AppArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("stromhaltig:docker:App", name, None, opts)
+
+        uploads = docker.Volume(
+            f"{name}-uploads",
+            name=f"{name}-uploads",
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        self.containers = [
+            self._container(f"{name}-app-{number}", args, uploads).name
+            for number in range(args.replicas)
+        ]
+        self.uploads = uploads.name
+        self.register_outputs({"containers": self.containers, "uploads": self.uploads})
+
+    def _container(
+        self, name: str, args: AppArgs, uploads: docker.Volume
+    ) -> docker.Container:
+        return docker.Container(
+            name,
+            image=args.image,
+            envs=args.environment,
+            networks_advanced=[
+                docker.ContainerNetworksAdvancedArgs(name=args.edge, aliases=[HOST]),
+                docker.ContainerNetworksAdvancedArgs(name=args.internal),
+            ],
+            volumes=[
+                docker.ContainerVolumeArgs(
+                    volume_name=uploads.name, container_path=args.upload_dir
+                ),
+                docker.ContainerVolumeArgs(container_path=args.log_dir),
+                docker.ContainerVolumeArgs(
+                    volume_name=args.secrets,
+                    container_path=args.secret_dir,
+                    read_only=True,
+                ),
+            ],
+            cpus=f"{args.cpu / _CPU_UNITS:g}",
+            healthcheck=docker.ContainerHealthcheckArgs(
+                tests=args.health_command,
+                interval="10s",
+                timeout="5s",
+                retries=3,
+                start_period=f"{args.start_timeout}s",
+                # From Docker 25; older engines wait for the first interval.
+                start_interval="1s",
+            ),
+            wait=True,
+            wait_timeout=args.start_timeout,
+            restart="unless-stopped",
+            stop_timeout=args.stop_timeout,
+            destroy_grace_seconds=args.stop_timeout,
+            **confined(
+                logs=args.logs, memory=args.memory, tmpfs={args.temp_dir: "size=64m"}
+            ),
+            opts=beside_the_old(self),
+        )

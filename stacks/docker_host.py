@@ -1,0 +1,212 @@
+"""The Docker host: the app behind nginx, with PostgreSQL and Redis, on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_docker as docker
+
+from components.docker.app import App, AppArgs
+from components.docker.cache import Cache, CacheArgs
+from components.docker.confinement import LogRotation
+from components.docker.database import Database, DatabaseArgs
+from components.docker.networks import Networks
+from components.docker.secrets import Secrets, SecretsArgs
+from components.docker.task import Task, TaskArgs
+from contract import AppContract
+from settings.docker import DockerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockerOutputs:
+    """What is known of a deployed stack: all that tools may rely on.
+
+    Field names are the names of the stack's outputs; `docs/outputs.md` explains them.
+    """
+
+    platform: str
+    """`docker`."""
+
+    host: str
+    """Docker Engine that everything runs on."""
+
+    url: str
+    """Where the app answers."""
+
+    health_url: str
+    """Answers 200 when the app, its database and its cache work."""
+
+    transport: str
+    """`https`, and where the certificate comes from."""
+
+    release: pulumi.Output[str]
+    """Image reference that was asked for."""
+
+    app_containers: Sequence[pulumi.Output[str]]
+    """Names of the app's containers."""
+
+    database_container: pulumi.Output[str]
+    """Name of the PostgreSQL container."""
+
+    database_name: str
+    """Database, and the app's role in it."""
+
+    cache_container: pulumi.Output[str]
+    """Name of the Redis container."""
+
+    migration_container: pulumi.Output[str]
+    """Name of the container that ran the last migration, ended."""
+
+    edge_network: pulumi.Output[str]
+    """Name of the network with a way out."""
+
+    internal_network: pulumi.Output[str]
+    """Name of the network of database and cache."""
+
+    database_volume: pulumi.Output[str]
+    """Name of the volume with the database."""
+
+    uploads_volume: pulumi.Output[str]
+    """Name of the volume with uploaded files."""
+
+    secrets: Sequence[str]
+    """Variables that the app reads from files."""
+
+    protected: bool
+    """Whether Pulumi refuses to delete what holds data."""
+
+    def export(self) -> None:
+        """Make each field an output of the Pulumi stack."""
+        for field in fields(self):
+            pulumi.export(field.name, getattr(self, field.name))
+
+
+def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
+    """Deploy the app on a Docker host: what the contract asks for, wired together."""
+    name = settings.name
+    host = docker.Provider(name, host=settings.host.address)
+    there = pulumi.ResourceOptions(providers=[host])
+    logs = LogRotation(
+        max_size=settings.logs.max_size, max_files=settings.logs.max_files
+    )
+
+    networks = Networks(name, opts=there)
+    database = Database(
+        name,
+        DatabaseArgs(
+            image=settings.database.image,
+            network=networks.internal,
+            memory=settings.database.memory,
+            max_connections=settings.database.max_connections,
+            slow_query_ms=settings.database.slow_query_ms,
+            protect=settings.protect,
+            logs=logs,
+        ),
+        opts=there,
+    )
+    cache = Cache(
+        name,
+        CacheArgs(
+            image=settings.cache.image,
+            network=networks.internal,
+            memory=settings.cache.memory,
+            eviction=settings.cache.eviction,
+            logs=logs,
+        ),
+        opts=there,
+    )
+    image = docker.RemoteImage(
+        f"{name}-app",
+        name=str(settings.image.ref),
+        keep_locally=True,
+        opts=pulumi.ResourceOptions(provider=host),
+    )
+    secrets = Secrets(
+        name,
+        SecretsArgs(
+            given={
+                **settings.app_secrets(),
+                "DATABASE_URL": database.url,
+                "REDIS_URL": cache.url,
+            },
+            generated=contract.to_generate(settings.secrets),
+            image=image.image_id,
+            owner=contract.uid,
+        ),
+        opts=there,
+    )
+    environment = contract.docker_environment(settings.app, secrets.names)
+    migration = Task(
+        f"{name}-migration",
+        TaskArgs(
+            image=image.image_id,
+            command=contract.migrate_command,
+            environment=environment,
+            networks=[networks.internal],
+            volumes=[
+                docker.ContainerVolumeArgs(
+                    volume_name=secrets.volume,
+                    container_path=contract.secret_dir,
+                    read_only=True,
+                )
+            ],
+            temp_dir=contract.temp_dir,
+            logs=logs,
+        ),
+        opts=pulumi.ResourceOptions(providers=[host], depends_on=[database, cache]),
+    )
+    app = App(
+        name,
+        AppArgs(
+            image=migration.gate(image.image_id),
+            replicas=settings.service.replicas,
+            environment=environment,
+            secrets=secrets.volume,
+            secret_dir=contract.secret_dir,
+            edge=networks.edge,
+            internal=networks.internal,
+            health_command=contract.health_command(contract.health_path),
+            cpu=settings.service.cpu,
+            memory=settings.service.memory,
+            upload_dir=contract.upload_dir,
+            log_dir=contract.log_dir,
+            temp_dir=contract.temp_dir,
+            start_timeout=settings.service.start_timeout,
+            stop_timeout=settings.service.stop_timeout,
+            protect=settings.protect,
+            logs=logs,
+        ),
+        opts=there,
+    )
+
+    url = _url(settings)
+    return DockerOutputs(
+        platform=settings.platform,
+        host=settings.host.address,
+        url=url,
+        health_url=f"{url}{contract.health_path}",
+        transport=f"https, certificate: {settings.proxy.certificate}",
+        release=pulumi.Output.from_input(str(settings.image.ref)),
+        app_containers=app.containers,
+        database_container=database.container,
+        database_name=database.name,
+        cache_container=cache.container,
+        migration_container=migration.container,
+        edge_network=networks.edge,
+        internal_network=networks.internal,
+        database_volume=database.volume,
+        uploads_volume=app.uploads,
+        secrets=secrets.names,
+        protected=settings.protect,
+    )
+
+
+def _url(settings: DockerSettings) -> str:
+    """Return where the site is: at its domain, or else at the host itself."""
+    host = urlsplit(settings.host.address).hostname or "localhost"
+    site = settings.domain.name if settings.domain else host
+    port = settings.proxy.https_port
+    return f"https://{site}" if port == 443 else f"https://{site}:{port}"
