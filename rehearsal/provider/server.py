@@ -7,7 +7,6 @@ starting a plugin. It speaks the provider protocol and delegates each resource t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
-from rehearsal.provider import wire
+from rehearsal.provider import schema, wire
 from rehearsal.provider.emulated import Emulated
 from rehearsal.provider.lifecycle import InitFailedError, Lifecycle
 from rehearsal.provider.recorded import Recorded
@@ -84,7 +83,7 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         results again by itself.
         """
         config = wire.decode(request.args)
-        default_tags = _parsed(config.get("defaultTags")) or {}
+        default_tags = schema.parsed(config.get("defaultTags")) or {}
         self._configured[context.peer()] = Aws(
             self._endpoint,
             config.get("region") or "eu-central-1",
@@ -205,11 +204,6 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
 
 def _name(request: Any) -> str:
     return request.name or str(request.urn).split("::")[-1]
-
-
-def _parsed(value: Any) -> Any:
-    """Nested provider configuration comes as JSON text."""
-    return json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
 
 
 @contextmanager
