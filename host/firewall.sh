@@ -46,11 +46,12 @@ apply_to() {
 
 # A packet on its way to a container already carries the container's address and
 # port; what the client asked for is the connection's original destination.
+# The kernel keeps a limit by its name, whatever becomes of the rule: a name a limit.
 chains() {
     cat <<RULES
 *filter
 :HOST-SSH - [0:0]
--A HOST-SSH -m hashlimit --hashlimit-name host-ssh --hashlimit-mode srcip --hashlimit-srcmask $1 --hashlimit-above $SSH_PER_MINUTE/minute --hashlimit-burst $SSH_PER_MINUTE -j DROP
+-A HOST-SSH -m hashlimit --hashlimit-name host-ssh-$SSH_PER_MINUTE --hashlimit-mode srcip --hashlimit-srcmask $1 --hashlimit-above $SSH_PER_MINUTE/minute --hashlimit-burst $SSH_PER_MINUTE -j DROP
 :HOST-PUBLISHED - [0:0]
 -A HOST-PUBLISHED -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A HOST-PUBLISHED -i docker+ -j RETURN
