@@ -1,0 +1,3 @@
+DROP TABLE quiz_results;
+DROP TABLE quiz_questions;
+DROP TABLE quizzes;

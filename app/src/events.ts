@@ -1,0 +1,19 @@
+import type { Request } from 'express';
+import type pg from 'pg';
+
+/** Keep what a user did. The answer waits for it: an event that was not kept did not happen. */
+export async function recordEvent(
+  database: pg.Pool | pg.PoolClient,
+  req: Request,
+  kind: 'login.succeeded' | 'login.failed' | 'document.uploaded',
+  userId: string | null,
+  details: Record<string, unknown>,
+): Promise<void> {
+  await database.query('INSERT INTO event_log (kind, user_id, ip, user_agent, details) VALUES ($1, $2, $3, $4, $5)', [
+    kind,
+    userId,
+    req.ip ?? null,
+    req.get('User-Agent') ?? null,
+    details,
+  ]);
+}

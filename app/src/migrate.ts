@@ -1,0 +1,85 @@
+/**
+ * Command line of the migrations: up, status, rollback [--to VERSION].
+ *
+ * Exit code 0: done; for status, nothing is pending. 1: failed. 2: status, and something is pending.
+ * 64: wrong arguments. 78: wrong environment.
+ */
+
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { APP_ROOT, ConfigError, EXIT_CONFIG, readDatabaseConfig } from './config.ts';
+import { whenReachable } from './database.ts';
+import { migrate, padded, readMigrations, readStatus, rollback, type Migration } from './migrations.ts';
+
+const USAGE = 'Usage: migrate up | status | rollback [--to VERSION], with a VERSION like 002; 0 undoes everything';
+const EXIT_PENDING = 2;
+const EXIT_USAGE = 64;
+
+const print = (message: string) => { console.log(message); };
+
+type Command = (client: pg.ClientBase, migrations: Migration[]) => Promise<void>;
+
+function readCommand(): Command | undefined {
+  try {
+    const { positionals, values } = parseArgs({ allowPositionals: true, options: { to: { type: 'string' } } });
+    const [name, ...rest] = positionals;
+    if (rest.length > 0 || (values.to !== undefined && (name !== 'rollback' || !/^\d{1,6}$/.test(values.to)))) {
+      return undefined;
+    }
+    const target = values.to === undefined ? undefined : Number(values.to);
+    const commands: Record<string, Command> = {
+      up: (client, migrations) => migrate(client, migrations, print),
+      status: printStatus,
+      rollback: (client, migrations) => rollback(client, migrations, target, print),
+    };
+    return name === undefined ? undefined : commands[name];
+  } catch {
+    return undefined;
+  }
+}
+
+async function printStatus(client: pg.ClientBase, migrations: Migration[]) {
+  const { applied, pending, unknown } = await readStatus(client, migrations);
+  for (const { name, applied_at } of applied) {
+    const note = unknown.some((row) => row.name === name) ? ', by a newer release' : '';
+    print(`${name}  applied ${applied_at.toISOString()}${note}`);
+  }
+  for (const { name } of pending) print(`${name}  pending`);
+  print(`The database is at version ${padded(applied.at(-1)?.version ?? 0)}; ${pending.length} pending`);
+  if (pending.length > 0) process.exitCode = EXIT_PENDING;
+}
+
+async function connect(connectionString: string): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString,
+    connectionTimeoutMillis: 5000,
+    application_name: 'stromhaltig-migrate',
+  });
+  // A connection lost between two statements fails the next one, which says so.
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+async function main() {
+  const command = readCommand();
+  if (!command) {
+    console.error(USAGE);
+    process.exitCode = EXIT_USAGE;
+    return;
+  }
+  const { DATABASE_URL } = readDatabaseConfig();
+  const migrations = await readMigrations(path.join(APP_ROOT, 'migrations'));
+  const client = await whenReachable(DATABASE_URL, () => connect(DATABASE_URL), print);
+  try {
+    await command(client, migrations);
+  } finally {
+    await client.end();
+  }
+}
+
+await main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1;
+});

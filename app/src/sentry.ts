@@ -1,0 +1,16 @@
+import type { Config } from './config.ts';
+import { VERSION } from './version.ts';
+
+/** Reports errors to Sentry when SENTRY_DSN is set; otherwise the library is not even loaded. */
+export async function startErrorTracking({ SENTRY_DSN, NODE_ENV }: Config): Promise<void> {
+  if (SENTRY_DSN === undefined) return;
+  const Sentry = await import('@sentry/node');
+  Sentry.init({
+    dsn: SENTRY_DSN,
+    environment: NODE_ENV,
+    release: VERSION,
+    tracesSampleRate: 0.1,
+    // By default bodies are collected too, and with them passwords.
+    dataCollection: { userInfo: false, cookies: false, httpHeaders: false, httpBodies: [], urlQueryParams: false },
+  });
+}

@@ -1,0 +1,180 @@
+/** Real PostgreSQL and Redis for the tests: own processes on free loopback ports, gone afterwards. */
+
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { accessSync, chownSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { createClient } from 'redis';
+
+/** PostgreSQL refuses to run as root; nobody is on every machine. */
+const NOBODY = 65534;
+const unprivileged = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+
+const PATIENCE = 20_000;
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** An empty directory that the unprivileged servers may write to. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'stromhaltig-'));
+  if ('uid' in unprivileged) chownSync(directory, NOBODY, NOBODY);
+  return directory;
+}
+
+/** Throws when a step of several seconds has not come true. */
+export async function eventually(says: string, isTrue: () => Promise<boolean> | boolean, patience = PATIENCE): Promise<void> {
+  const deadline = Date.now() + patience;
+  while (!(await isTrue())) {
+    if (Date.now() > deadline) throw new Error(`Not within ${patience / 1000} s: ${says}`);
+    await sleep(30);
+  }
+}
+
+/** A server process with a data directory of its own. */
+abstract class TestServer {
+  private process: ChildProcess | undefined;
+  protected output = '';
+
+  protected constructor(
+    readonly port: number,
+    protected readonly directory: string,
+  ) {}
+
+  protected abstract command(): [string, string[]];
+  protected abstract stopSignal: NodeJS.Signals;
+  protected abstract isReady(): Promise<boolean>;
+
+  async start(): Promise<void> {
+    const [executable, args] = this.command();
+    const child = spawn(executable, args, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'], ...unprivileged });
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { this.output += String(data); });
+    this.process = child;
+    await eventually(`${path.basename(executable)} is ready`, async () => {
+      if (child.exitCode !== null) throw new Error(`${executable} ended:\n${this.output}`);
+      return this.isReady();
+    });
+  }
+
+  /** Stop, and keep the data. */
+  async stop(): Promise<void> {
+    const child = this.process;
+    if (!child || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(this.stopSignal);
+    await ended;
+    this.process = undefined;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+export class Postgres extends TestServer {
+  protected stopSignal = 'SIGINT' as const;
+  private databases = 0;
+
+  static async launch(): Promise<Postgres> {
+    const directory = temporaryDirectory();
+    execFileSync(find('initdb'), ['--pgdata', 'data', '--username', 'app', '--auth', 'trust', '--no-sync', '--encoding', 'UTF8', '--locale', 'C'], {
+      cwd: directory,
+      stdio: ['ignore', 'ignore', 'inherit'],
+      ...unprivileged,
+    });
+    const server = new Postgres(await freePort(), directory);
+    await server.start();
+    return server;
+  }
+
+  protected command(): [string, string[]] {
+    const settings = { port: this.port, listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off' };
+    const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    return [find('postgres'), ['-D', 'data', ...args]];
+  }
+
+  protected async isReady(): Promise<boolean> {
+    return this.query('postgres', 'SELECT 1').then(() => true, () => false);
+  }
+
+  /** The address of a new, empty database. */
+  async createDatabase(): Promise<string> {
+    this.databases += 1;
+    const name = `test_${this.databases}`;
+    await this.query('postgres', `CREATE DATABASE ${name}`);
+    return `postgresql://app:unused@127.0.0.1:${this.port}/${name}`;
+  }
+
+  private async query(database: string, sql: string): Promise<void> {
+    const client = new pg.Client({ host: '127.0.0.1', port: this.port, user: 'app', database });
+    await client.connect();
+    await client.query(sql).finally(() => client.end());
+  }
+}
+
+export class Redis extends TestServer {
+  protected stopSignal = 'SIGTERM' as const;
+
+  static async launch(): Promise<Redis> {
+    const server = new Redis(await freePort(), temporaryDirectory());
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  protected command(): [string, string[]] {
+    return [find('redis-server'), ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']];
+  }
+
+  protected async isReady(): Promise<boolean> {
+    const client = createClient({ url: this.url, socket: { reconnectStrategy: false } });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.close();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The server's executable, from PATH or from where Debian puts PostgreSQL's. */
+function find(name: string): string {
+  const debian = '/usr/lib/postgresql';
+  const directories = (process.env['PATH'] ?? '').split(path.delimiter);
+  try {
+    directories.push(...readdirSync(debian).sort().reverse().map((version) => path.join(debian, version, 'bin')));
+  } catch {
+    // No PostgreSQL from Debian.
+  }
+  const found = directories.map((directory) => path.join(directory, name)).find(isExecutable);
+  if (found === undefined) {
+    throw new Error(
+      `${name} is on neither PATH nor ${debian}/*/bin. Install PostgreSQL 15 and Redis, or, in the repository's root: ` +
+        'export PATH="$(.venv/bin/python -m tools.servers postgresql redis):$PATH"',
+    );
+  }
+  return found;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
