@@ -36,6 +36,14 @@ KEY_TYPES = (
 _PUBLIC_PORTS = (80, 443)
 _SYSTEM_USERS = ("root", "docker", "sudo", "daemon", "bin", "sys", "nobody")
 _DIRECTORY = Path(__file__).parent
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_DIRECTORY),
+    undefined=jinja2.StrictUndefined,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - YAML, and every value is checked or quoted
+)
+# JSON's escapes of rare characters are no YAML.
+_TEMPLATES.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +85,7 @@ def render(args: HostArgs) -> str:
     Raises:
         ValueError: when it does not fit into the user data of a cloud server.
     """
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_DIRECTORY),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - YAML, and every value is checked or quoted
-    )
-    text = templates.get_template("cloud-init.yaml.j2").render(
+    text = _TEMPLATES.get_template("cloud-init.yaml.j2").render(
         ssh_keys=[key.strip() for key in args.ssh_keys],
         admin=args.admin,
         ssh_port=args.ssh_port,
