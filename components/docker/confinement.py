@@ -47,7 +47,7 @@ def confined(
         "read_only": True,
         "init": True,
         "capabilities": docker.ContainerCapabilitiesArgs(
-            drops=["ALL"], adds=[f"CAP_{name}" for name in capabilities]
+            drops=["ALL"], adds=[f"CAP_{name}" for name in capabilities] or None
         ),
         "security_opts": ["no-new-privileges:true"],
         "memory": memory,
