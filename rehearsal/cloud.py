@@ -17,19 +17,19 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rehearsal.control import FAULTS, RECORDED, Control
+from rehearsal.provider.ledger import Entry, Ledger
+
 HOST = "127.0.0.1"
 START_SECONDS = 60
-PACKAGES = ("aws", "random")
+PACKAGES = ("aws", "docker", "docker-build", "random", "tls")
 """Packages whose resources the provider server answers for."""
-
-FAULTS = "/rehearsal/faults"
-"""Where a call of the AWS API is told to fail: PUT {"action": ..., "message": ...}."""
 
 
 class CloudError(Exception):
@@ -135,11 +135,29 @@ class EmbeddedCloud:
 
     def fail(self, action: str, message: str) -> None:
         """Make every call of an AWS action fail until `heal`."""
-        self._faults("PUT", {"action": action, "message": message})
+        self._control("PUT", FAULTS, {"action": action, "message": message})
+
+    def break_new(self, token: str, name: str, message: str) -> None:
+        """Let new recorded resources of a type and name never work, until `heal`."""
+        fault = {"token": token, "name": name, "message": message}
+        self._control("PUT", FAULTS, fault)
 
     def heal(self) -> None:
         """Take all faults back."""
-        self._faults("DELETE", {})
+        self._control("DELETE", FAULTS, {})
+
+    def recorded(self) -> list[Entry]:
+        """Every recorded resource."""
+        return [Entry(**entry) for entry in self._control("GET", RECORDED, {})]
+
+    def spoil(self, entry: Entry, inputs: Mapping[str, Any]) -> None:
+        """Change a recorded resource behind the program's back."""
+        where = {"token": entry.token, "id": entry.id}
+        self._control("PUT", RECORDED, {**where, "inputs": inputs})
+
+    def remove(self, entry: Entry) -> None:
+        """Remove a recorded resource behind the program's back."""
+        self._control("DELETE", RECORDED, {"token": entry.token, "id": entry.id})
 
     def peak_memory_mib(self) -> int | None:
         """Most memory the process ever held, in MiB; None where /proc is not there."""
@@ -149,13 +167,14 @@ class EmbeddedCloud:
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(fields["VmHWM"].split()[0]) // 1024
 
-    def _faults(self, method: str, body: Mapping[str, str]) -> None:
+    def _control(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
         request = urllib.request.Request(  # noqa: S310 (our own loopback address)
-            f"{self.addresses.aws}{FAULTS}",
+            f"{self.addresses.aws}{path}",
             data=json.dumps(body).encode(),
             method=method,
         )
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"null")
 
     def _wait_until_ready(self) -> Addresses:
         assert self._process is not None  # noqa: S101 (for the type checker)
@@ -202,38 +221,6 @@ def _environment() -> dict[str, str]:
     }
 
 
-class Faults:
-    """WSGI middleware: calls of chosen AWS actions fail, everything else passes."""
-
-    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
-        self._application = application
-        self._messages: dict[str, str] = {}
-
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """Answer one request."""
-        if environ.get("PATH_INFO") == FAULTS:
-            self._set(environ)
-            start_response("204 No Content", [])
-            return []
-        # JSON protocols name the action in a header, as Service_Version.Action.
-        action = environ.get("HTTP_X_AMZ_TARGET", "").split(".")[-1]
-        if action in self._messages:
-            start_response("400 Bad Request", [("Content-Type", "application/json")])
-            body = {"__type": "ServerException", "message": self._messages[action]}
-            return [json.dumps(body).encode()]
-        return self._application(environ, start_response)
-
-    def _set(self, environ: dict[str, Any]) -> None:
-        if environ["REQUEST_METHOD"] == "DELETE":
-            self._messages.clear()
-            return
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        fault = json.loads(environ["wsgi.input"].read(length))
-        self._messages[fault["action"]] = fault["message"]
-
-
 def serve(port: int) -> None:
     """Serve until the parent goes away or a signal comes."""
     from moto.moto_server.werkzeug_app import (
@@ -246,10 +233,11 @@ def serve(port: int) -> None:
     from rehearsal.provider.server import ProviderServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application = Faults(DomainDispatcherApplication(create_backend_app))
+    ledger = Ledger()
+    application = Control(DomainDispatcherApplication(create_backend_app), ledger)
     emulator = make_server(HOST, port, application, threaded=True)
     endpoint = f"http://{HOST}:{emulator.server_port}"
-    _, provider_port = ProviderServer(endpoint, ROWS, INVOKES).start()
+    _, provider_port = ProviderServer(endpoint, ROWS, INVOKES, ledger).start()
 
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     threading.Thread(target=_end_with_parent, daemon=True).start()

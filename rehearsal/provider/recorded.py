@@ -8,10 +8,17 @@ import secrets
 import string
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rehearsal.provider import schema
-from rehearsal.provider.lifecycle import Lifecycle, Reading
+from rehearsal.provider.ledger import Entry, Ledger
+from rehearsal.provider.lifecycle import (
+    GENERATED,
+    InitFailedError,
+    Lifecycle,
+    Reading,
+)
 from rehearsal.provider.wire import Properties
 
 REPLACING: Mapping[str, frozenset[str] | None] = {
@@ -20,8 +27,19 @@ REPLACING: Mapping[str, frozenset[str] | None] = {
 """Inputs whose change makes a new resource, by package or token; None means all."""
 
 
+STATE_ONLY = frozenset({"random", "tls"})
+"""Packages whose resources are in the state and nowhere else."""
+
+
 class Recorded(Lifecycle):
-    """The life of resources that are only written down."""
+    """The life of resources that are only written down.
+
+    ledger: where they are; nobody else's without one.
+    """
+
+    def __init__(self, token: str, ledger: Ledger | None = None) -> None:
+        super().__init__(token)
+        self.ledger = Ledger() if ledger is None else ledger
 
     def replacing(
         self, changed: frozenset[str], old: Properties, new: Properties
@@ -33,20 +51,41 @@ class Recorded(Lifecycle):
         return changed if listed is None else changed & listed
 
     def create(self, name: str, inputs: Properties) -> tuple[str, Properties]:
-        """Make up an id and the outputs that the SDK declares."""
+        """Write it down; one that never works is reported with its id."""
+        with self.ledger.lock:
+            id, made = self.make(name, inputs)
+            outputs = {**made, **_public(inputs)}
+            fault = self.ledger.fault(self.token, name)
+            entry = Entry(self.token, id, name, inputs, outputs, fault=fault)
+            self.admit(entry)
+            self.ledger.enter(entry)
+        if fault is not None:
+            raise InitFailedError(Reading(id, outputs, inputs), fault)
+        return id, outputs
+
+    def make(self, name: str, inputs: Properties) -> tuple[str, Properties]:
+        """Make up an id, and the outputs that the SDK declares."""
         make = GENERATORS.get(self.token)
         if make is not None:
             return make(inputs)
         made = f"{name}-{_digest(self.token, name)[:8]}"
         declared = schema.resource(self.token).outputs
-        invented = {
+        return made, {
             key: self._invent(kind, key, made) for key, kind in declared.items()
         }
-        return made, {**invented, **inputs}
+
+    def admit(self, entry: Entry) -> None:
+        """Raise ValueError when the platform would refuse to make it."""
+
+    def free(self, entry: Entry) -> None:
+        """Raise ValueError when the platform would refuse to delete it."""
 
     def read(self, id: str, state: Properties, inputs: Properties) -> Reading | None:
-        """What was written down; nothing else is there, so nothing to import."""
-        return Reading(id, state, inputs) if state else None
+        """What is written down; nothing else is there, so nothing to import."""
+        if self.token.split(":")[0] in STATE_ONLY:
+            return Reading(id, state, inputs) if state else None
+        entry = self.ledger.find(self.token, id)
+        return Reading(id, entry.outputs, entry.inputs) if entry else None
 
     def update(
         self,
@@ -56,12 +95,23 @@ class Recorded(Lifecycle):
         new: Properties,
     ) -> Properties:
         """The outputs with the new inputs over them."""
-        del id
         kept = {key: value for key, value in state.items() if key not in old}
-        return {**kept, **new}
+        outputs = {**kept, **_public(new)}
+        with self.ledger.lock:
+            entry = self.ledger.find(self.token, id)
+            if entry is None:
+                raise LookupError(f"{self.token} {id} is no longer there")
+            self.ledger.enter(replace(entry, inputs=new, outputs=outputs))
+        return outputs
 
     def delete(self, id: str, state: Properties, inputs: Properties) -> None:
-        """Nothing to remove."""
+        """Strike it out; one that is gone already is no error."""
+        del state, inputs
+        with self.ledger.lock:
+            entry = self.ledger.find(self.token, id)
+            if entry is not None:
+                self.free(entry)
+                self.ledger.strike(self.token, id)
 
     def _invent(self, kind: Any, key: str, id: str) -> Any:
         """A value of the declared kind that tells where it comes from."""
@@ -79,6 +129,10 @@ class Recorded(Lifecycle):
         if isinstance(origin, type) and issubclass(origin, Mapping):
             return {}
         return [] if origin is not None else None
+
+
+def _public(inputs: Properties) -> Properties:
+    return {key: value for key, value in inputs.items() if key != GENERATED}
 
 
 def _digest(*parts: str) -> str:

@@ -23,7 +23,9 @@ from pulumi.runtime.proto import (
 )
 
 from rehearsal.provider import schema, wire
+from rehearsal.provider.docker import TYPES
 from rehearsal.provider.emulated import Emulated
+from rehearsal.provider.ledger import Ledger
 from rehearsal.provider.lifecycle import InitFailedError, Lifecycle
 from rehearsal.provider.recorded import Recorded
 from rehearsal.provider.row import Aws, Row
@@ -38,14 +40,20 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
 
     endpoint: loopback address of the embedded AWS.
     rows: the emulated types; invokes: the functions that are answered.
+    ledger: where recorded resources are written down.
     """
 
     def __init__(
-        self, endpoint: str, rows: Mapping[str, Row], invokes: Mapping[str, Invoke]
+        self,
+        endpoint: str,
+        rows: Mapping[str, Row],
+        invokes: Mapping[str, Invoke],
+        ledger: Ledger | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._rows = rows
         self._invokes = invokes
+        self._ledger = Ledger() if ledger is None else ledger
         self._configured: dict[str, Aws] = {}
 
     def start(self, port: int = 0) -> tuple[grpc.Server, int]:
@@ -195,7 +203,7 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         token = request.type or request.urn.split("::")[2].split("$")[-1]
         row = self._rows.get(token)
         if row is None:
-            return Recorded(token)
+            return TYPES.get(token, Recorded)(token, self._ledger)
         return Emulated(row, self._aws(context))
 
     def _aws(self, context: Any) -> Aws:
