@@ -318,12 +318,13 @@ def _region_is_given(settings: AwsSettings) -> Iterator[Problem]:
         yield "aws:region", f"is missing. Set it: {command}"
 
 
-def _image_exists_already(settings: AwsSettings) -> Iterator[Problem]:
-    if settings.image.context:
+def _image_goes_to_the_stacks_own_repository(
+    settings: AwsSettings,
+) -> Iterator[Problem]:
+    if settings.image.repository:
         yield (
-            "image.context",
-            "building from a folder is not available on AWS yet. Push the image and "
-            f"set it: {settings.command('image.ref', 'REPOSITORY@sha256:DIGEST')}",
+            "image.repository",
+            "is for other platforms: an AWS stack pushes to its own. Remove it",
         )
 
 
@@ -480,7 +481,7 @@ CHECKS: Final = (
     *COMMON_CHECKS,
     Check(_region_is_given, ("aws:region",)),
     Check(_domain_has_a_zone, ("environment", "domain")),
-    Check(_image_exists_already, ("image.context",)),
+    Check(_image_goes_to_the_stacks_own_repository, ("image",)),
     Check(_fargate_offers_the_size, ("service.cpu", "service.memory")),
     Check(
         _tasks_start_without_nat,

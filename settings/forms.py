@@ -226,6 +226,23 @@ ImageRef = Annotated[
         )
     ),
 ]
+ImageTag = Annotated[str, AfterValidator(TAG)]
+Repository = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "a repository with its registry like ghcr.io/OWNER/NAME",
+            rf"(localhost|{_LABEL}(\.{_LABEL})+)(:[0-9]{{1,5}})?"
+            r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)+",
+        )
+    ),
+]
+Builder = Annotated[
+    str,
+    AfterValidator(
+        matching("the name of a builder", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+    ),
+]
 EngineVersion = Annotated[
     str,
     BeforeValidator(_text_of_number),

@@ -88,8 +88,38 @@ class Image(Group):
     )
     context: str | None = Field(
         None,
-        description="Folder with a Dockerfile to build the image from, instead of "
-        "`ref`. Not available on AWS yet.",
+        description="Folder to build the image from, instead of `ref`. It is built on "
+        "`pulumi up`, by BuildKit on the machine that deploys.",
+    )
+    dockerfile: str = Field(
+        "Dockerfile", description="Dockerfile, by its path in `context`."
+    )
+    build_args: dict[str, forms.EnvironmentValue] = Field(
+        {},
+        description="Values for `ARG` in the Dockerfile. They can be read in the "
+        "image: no secrets.",
+        json_schema_extra={"accepts": "names with their values"},
+    )
+    repository: forms.Repository | None = Field(
+        None,
+        description="Where to push what is built, after `docker login`. AWS stacks "
+        "push to their own; a Docker host without this key builds for itself.",
+    )
+    cache: Literal["none", "inline", "registry", "gha"] = Field(
+        "none",
+        description="Where layers are kept for the next build, for a builder that "
+        "forgets: in the image under `cache_ref`, as a cache there (more of it), or "
+        "with GitHub Actions.",
+    )
+    cache_ref: forms.ImageTag | None = Field(
+        None,
+        description="Image for `inline` and `registry`, with a tag that may move: not "
+        "in the repository of an AWS stack.",
+    )
+    builder: forms.Builder | None = Field(
+        None,
+        description="Name in `docker buildx ls`. By default the first that can push, "
+        "or one made in a container; for a Docker host that builds, its own.",
     )
 
 
@@ -188,12 +218,36 @@ def _image_is_given_once(settings: Settings) -> Iterator[Problem]:
 
 
 def _context_can_be_built(settings: Settings) -> Iterator[Problem]:
-    context = settings.image.context
-    if context and not Path(context, "Dockerfile").is_file():
+    image = settings.image
+    if image.context and not Path(image.context, image.dockerfile).is_file():
         yield (
             "image.context",
-            f'"{context}" is not a folder with a Dockerfile. Give its path from the '
-            "folder of Pulumi.yaml",
+            f'"{image.context}" is not a folder with a {image.dockerfile}. Give its '
+            "path from the folder of Pulumi.yaml",
+        )
+
+
+def _only_a_build_is_configured(settings: Settings) -> Iterator[Problem]:
+    if settings.image.context:
+        return
+    for key, value in settings.image:
+        if key not in ("ref", "context") and value != Image.model_fields[key].default:
+            yield f"image.{key}", "is for an image that is built. Remove it"
+
+
+def _cache_has_a_place(settings: Settings) -> Iterator[Problem]:
+    image = settings.image
+    needed = image.cache in ("inline", "registry")
+    if needed and not image.cache_ref:
+        command = settings.command("image.cache_ref", "REPOSITORY:TAG")
+        yield (
+            "image.cache_ref",
+            f"is missing for cache {image.cache}. Set it: {command}",
+        )
+    elif image.cache_ref and not needed:
+        yield (
+            "image.cache_ref",
+            f"is for a cache of inline or registry, and it is {image.cache}. Remove it",
         )
 
 
@@ -287,7 +341,9 @@ def _missing(what: list[str], command: str) -> str:
 
 CHECKS: Final = (
     Check(_image_is_given_once, ("image",)),
-    Check(_context_can_be_built, ("image.context",)),
+    Check(_context_can_be_built, ("image.context", "image.dockerfile")),
+    Check(_only_a_build_is_configured, ("image",)),
+    Check(_cache_has_a_place, ("image",)),
     Check(_production_pins_the_image, ("environment", "image.ref")),
     Check(_production_has_a_domain, ("environment", "domain")),
     Check(_app_values_are_plain_and_valid),

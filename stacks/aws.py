@@ -14,10 +14,11 @@ from components.certificate import Certificate, CertificateArgs
 from components.container_definitions import HealthCheck
 from components.database import Database, DatabaseArgs
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
+from components.image import AppImage, AppImageArgs, Build, Login, Platform
 from components.load_balancer import HttpsArgs, LoadBalancer, LoadBalancerArgs
 from components.log_bucket import LogBucket, LogBucketArgs
 from components.network import Network, NetworkArgs
-from components.registry import Registry, RegistryArgs
+from components.registry import BUILD_TAG_PREFIX, Registry, RegistryArgs
 from components.secrets import Secrets, SecretsArgs
 from components.security_groups import SecurityGroups, SecurityGroupsArgs
 from components.service import Service, ServiceArgs, repository_arn
@@ -27,6 +28,11 @@ from settings import AwsSettings, Domain
 _ARCHITECTURES: Mapping[str, Literal["ARM64", "X86_64"]] = {
     "arm64": "ARM64",
     "x86_64": "X86_64",
+}
+
+_PLATFORMS: Mapping[str, Platform] = {
+    "arm64": "linux/arm64",
+    "x86_64": "linux/amd64",
 }
 
 
@@ -55,8 +61,8 @@ class AwsOutputs:
     transport: str
     """`https`, or `http only` with the reason: then nothing is encrypted."""
 
-    release: str
-    """Image reference that was asked for."""
+    release: pulumi.Output[str]
+    """Image reference that was asked for, by digest if it was built."""
 
     cluster: pulumi.Output[str]
     """Name of the ECS cluster."""
@@ -169,6 +175,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         ),
         holds_data,
     )
+    image = AppImage(name, _image(settings, registry))
     database = Database(name, _database(settings, key, network, groups), holds_data)
     secrets = Secrets(
         name,
@@ -211,9 +218,13 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
     service = Service(
         name,
         ServiceArgs(
-            image=_image(settings),
+            image=image.ref,
             # Not always the stack's own: a release can come from another one's.
-            repository_arn=repository_arn(_image(settings)),
+            repository_arn=(
+                repository_arn(settings.image.ref)
+                if settings.image.ref
+                else registry.repository_arn
+            ),
             port=contract.port,
             environment=environment,
             secrets=_references(secrets, contract),
@@ -249,7 +260,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         transport=(
             "http only: the stack has no domain" if balancer.insecure else "https"
         ),
-        release=_image(settings),
+        release=image.ref,
         cluster=service.cluster_name,
         service=service.service_name,
         task_definition=service.task_definition_arn,
@@ -271,6 +282,31 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         outgoing_ips=network.nat_public_ips,
         key=key.arn,
         protected=settings.protect,
+    )
+
+
+def _image(settings: AwsSettings, registry: Registry) -> AppImageArgs:
+    wanted = settings.image
+    if wanted.context is None:
+        return AppImageArgs(ref=wanted.ref)
+    token = aws.ecr.get_authorization_token_output()
+    return AppImageArgs(
+        build=Build(
+            context=wanted.context,
+            dockerfile=wanted.dockerfile,
+            build_args=wanted.build_args,
+            platforms=[_PLATFORMS[settings.service.architecture]],
+            repository=registry.repository_url,
+            login=Login(
+                address=registry.repository_url,
+                username=token.user_name,
+                password=token.password,
+            ),
+            tag_prefix=BUILD_TAG_PREFIX,
+            cache=wanted.cache,
+            cache_ref=wanted.cache_ref,
+            builder=wanted.builder,
+        )
     )
 
 
@@ -371,10 +407,3 @@ def _https(name: str, domain: Domain) -> HttpsArgs:
         zone_id=domain.zone_id,
         certificate_arn=certificate.arn,
     )
-
-
-def _image(settings: AwsSettings) -> str:
-    """Image to run; the settings have made sure that there is one."""
-    if settings.image.ref is None:
-        raise ValueError("image.ref is missing, and images are not built on AWS yet")
-    return settings.image.ref

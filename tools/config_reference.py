@@ -244,7 +244,7 @@ def _shown_default(field: FieldInfo) -> str:
 
 
 def _accepts(field: FieldInfo) -> str:
-    if isinstance(field.default, dict):
+    if isinstance(field.default, dict) and not field.json_schema_extra:
         return "see below"
     return forms.accepted(forms.present(field))
 

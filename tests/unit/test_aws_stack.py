@@ -15,9 +15,11 @@ import pytest
 import yaml
 
 import stacks
+from components.registry import BUILD_TAG_PREFIX
 from contract import APP, VARIABLES, Kind
 from settings import AwsSettings, Settings
 from stacks.aws import AwsOutputs
+from tests import fakes
 from tests.graph import UNKNOWN, Graph, Recorded
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,7 @@ OPERATORS = {
     if variable.kind is Kind.OPERATOR
 }
 
+BUILT = "docker-build:index:Image"
 BUCKET = "aws:s3/bucket:Bucket"
 DATABASE = "aws:rds/instance:Instance"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
@@ -568,6 +571,70 @@ def test_migration_and_app_run_the_release(stack):
     assert stack.exports["release"] == IMAGE
 
 
+def test_a_release_that_exists_is_not_built(stack):
+    assert stack.all(BUILT) == []
+    assert "aws:ecr/getAuthorizationToken:getAuthorizationToken" not in dict(
+        stack.invokes
+    )
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Graph:
+    """Staging, with an image that is built from a folder."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
+    return deploy("staging", image={"context": str(tmp_path)})
+
+
+def test_a_folder_is_built_for_the_processors_of_the_service(built, tmp_path):
+    assert built.one(BUILT)["context"] == {"location": str(tmp_path)}
+    assert built.one(BUILT)["platforms"] == ["linux/arm64"]
+    service = {"architecture": "x86_64"}
+    other = deploy("staging", image={"context": str(tmp_path)}, service=service)
+    assert other.one(BUILT)["platforms"] == ["linux/amd64"]
+    assert other.one(TASK)["runtimePlatform"]["cpuArchitecture"] == "X86_64"
+
+
+def test_what_is_built_is_pushed_to_the_stacks_own_repository(built):
+    image, repository = built.one(BUILT), built.one(REPOSITORY)
+    url = repository.outputs["repositoryUrl"]
+    (tag,) = image["tags"]
+    assert tag.startswith(f"{url}:{BUILD_TAG_PREFIX}")
+    assert image["push"] is True
+    assert repository["imageTagMutability"] == "IMMUTABLE"
+    assert repository in built.dependencies(image)
+
+
+def test_the_service_runs_the_digest_that_was_pushed(built):
+    digest = built.one(BUILT).outputs["digest"]
+    url = built.one(REPOSITORY).outputs["repositoryUrl"]
+    assert built.exports["release"] == f"{url}@{digest}"
+    assert {c["image"] for c in containers(built).values()} == {f"{url}@{digest}"}
+
+
+def test_tasks_may_pull_what_was_built(built):
+    (pull,) = [s for _, s in statements(built) if s.get("Sid") == "PullImage"]
+    assert pull["Resource"] == built.one(REPOSITORY).outputs["arn"]
+
+
+def test_the_password_of_the_registry_is_nowhere_in_the_clear(built):
+    clear = [
+        f"{resource} {path}"
+        for resource in built.resources
+        for path, text in texts(resource.inputs)
+        if fakes.REGISTRY_PASSWORD in text and path not in resource.secrets
+    ]
+    assert built.one(BUILT).secrets == {"registries.0.password"}
+    assert clear == []
+    assert fakes.REGISTRY_PASSWORD not in json.dumps(built.exports)
+
+
+def test_what_is_built_is_known_after_the_preview(tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
+    graph = deploy("staging", preview=True, image={"context": str(tmp_path)})
+    assert graph.exports["release"] == UNKNOWN
+    assert graph.one(BUILT)["buildOnPreview"] is False
+
+
 def test_the_app_writes_where_the_contract_says(stack):
     app = containers(stack)["app"]
     assert {m["containerPath"] for m in app["mountPoints"]} == set(APP.writable_dirs)
@@ -613,7 +680,7 @@ def test_a_stack_without_an_image_is_refused():
     without = settings.model_copy(
         update={"image": settings.image.model_copy(update={"ref": None})}
     )
-    with pytest.raises(ValueError, match=r"image\.ref is missing"):
+    with pytest.raises(ValueError, match="either ref or build"):
         Graph().build(lambda: stacks.deploy(without, APP))
 
 

@@ -14,7 +14,7 @@ import yaml
 from pulumi.runtime import config as engine
 
 from contract import APP, Kind
-from settings import AwsSettings, Domain, Settings, SettingsError, load, parse
+from settings import AwsSettings, Domain, Image, Settings, SettingsError, load, parse
 
 ROOT = Path(__file__).parent.parent.parent
 DIGEST = f"ghcr.io/stromdao/stromhaltig@sha256:{'a' * 64}"
@@ -393,14 +393,20 @@ class TestImage:
     def test_a_digest_of_any_registry_is_accepted(self, ref):
         assert read(production(image={"ref": ref})).image.ref == ref
 
-    def test_a_folder_cannot_be_built_on_aws_yet(self, tmp_path):
-        (tmp_path / "Dockerfile").touch()
+    def test_a_folder_is_built_as_its_keys_say(self, tmp_path):
+        (tmp_path / "ci.Dockerfile").touch()
+        image = {
+            "context": str(tmp_path),
+            "dockerfile": "ci.Dockerfile",
+            "build_args": {"NODE_IMAGE": "node:24", "DEBUG": False},
+            "cache": "registry",
+            "cache_ref": "ghcr.io/s/app:cache",
+            "builder": "ci",
+        }
 
-        assert refusal(staging(image={"context": str(tmp_path)}), stack="s") == [
-            "stromhaltig:image.context: building from a folder is not available on AWS "
-            "yet. Push the image and set it: pulumi config set --path "
-            "'stromhaltig:image.ref' REPOSITORY@sha256:DIGEST --stack s"
-        ]
+        found = read(production(image=image)).image
+        assert found.build_args == {"NODE_IMAGE": "node:24", "DEBUG": "false"}
+        assert found.cache_ref == "ghcr.io/s/app:cache"
 
     def test_a_folder_must_have_a_dockerfile(self, tmp_path):
         assert refusal(staging(image={"context": str(tmp_path)}))[0] == (
@@ -408,12 +414,72 @@ class TestImage:
             "Dockerfile. Give its path from the folder of Pulumi.yaml"
         )
 
-    def test_only_one_of_reference_and_folder_is_accepted(self):
-        image = {"ref": DIGEST, "context": "."}
+    def test_the_dockerfile_must_be_the_one_that_is_named(self, tmp_path):
+        (tmp_path / "Dockerfile").touch()
+        image = {"context": str(tmp_path), "dockerfile": "ci.Dockerfile"}
 
-        assert refusal(staging(image=image))[0] == (
-            "stromhaltig:image: has both ref and context. Keep one of them"
+        assert (
+            "is not a folder with a ci.Dockerfile" in refusal(staging(image=image))[0]
         )
+
+    def test_what_is_about_building_is_refused_without_a_folder(self):
+        image = {"ref": DIGEST, "cache": "gha", "build_args": {"A": "1"}}
+
+        assert refusal(production(image=image)) == [
+            "stromhaltig:image.build_args: is for an image that is built. Remove it",
+            "stromhaltig:image.cache: is for an image that is built. Remove it",
+        ]
+
+    @pytest.mark.parametrize(
+        ("cache", "problem"),
+        [
+            (
+                {"cache": "registry"},
+                "is missing for cache registry. Set it: pulumi config set --path "
+                "'stromhaltig:image.cache_ref' REPOSITORY:TAG --stack s",
+            ),
+            (
+                {"cache_ref": "app:cache"},
+                "is for a cache of inline or registry, and it is none. Remove it",
+            ),
+        ],
+    )
+    def test_a_cache_and_its_place_belong_together(self, tmp_path, cache, problem):
+        (tmp_path / "Dockerfile").touch()
+        image = {"context": str(tmp_path), **cache}
+
+        assert refusal(staging(image=image), stack="s") == [
+            f"stromhaltig:image.cache_ref: {problem}"
+        ]
+
+    def test_aws_has_a_repository_of_its_own(self, tmp_path):
+        (tmp_path / "Dockerfile").touch()
+        image = {"context": str(tmp_path), "repository": "ghcr.io/s/app"}
+
+        assert refusal(staging(image=image)) == [
+            "stromhaltig:image.repository: is for other platforms: an AWS stack pushes "
+            "to its own. Remove it"
+        ]
+
+    @pytest.mark.parametrize(
+        "repository",
+        ["app", "s/app", "ghcr.io/s/app:1", "https://ghcr.io/s/app", "ghcr.io"],
+    )
+    def test_a_repository_comes_with_its_registry(self, tmp_path, repository):
+        (tmp_path / "Dockerfile").touch()
+        image = {"context": str(tmp_path), "repository": repository}
+
+        assert refusal(staging(image=image)) == [
+            f'stromhaltig:image.repository: "{repository}" is not a repository with '
+            "its registry like ghcr.io/OWNER/NAME"
+        ]
+
+    @pytest.mark.parametrize(
+        "repository",
+        ["ghcr.io/s/app", "localhost:5000/app", "r.example.org:5000/a/b_c"],
+    )
+    def test_any_registry_will_do(self, repository):
+        assert Image(repository=repository).repository == repository
 
 
 class TestApp:
