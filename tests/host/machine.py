@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("ufw", "iptables")
+PACKAGES = ("iptables", "openssh-server", "ufw")
 CACHE = Path.home() / ".cache" / "stromhaltig" / "host"
 BRIDGE = "br-5f0c7e1a9b2d"
 """Named as Docker names the bridge of a network."""
@@ -302,10 +302,10 @@ def _packages(scratch: Path) -> list[Path]:
             *("-o", f"Dir::Cache::archives={CACHE}", *PACKAGES),
         )
     except FileNotFoundError:
-        raise CannotError("apt-get not found: the firewall is Debian's") from None
+        raise CannotError("apt-get not found: the host is Debian's") from None
     except subprocess.CalledProcessError as problem:
         raise CannotError(
-            f"cannot download {' and '.join(PACKAGES)}; try apt-get update first: "
+            f"cannot download {', '.join(PACKAGES)}; try apt-get update first: "
             f"{problem.stderr.strip()}"
         ) from None
     # Each line: 'ADDRESS' FILE SIZE HASH

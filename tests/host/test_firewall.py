@@ -1,4 +1,4 @@
-"""The firewall of the generated cloud-init, on a machine made for the test.
+"""Firewall and sshd of the generated cloud-init, on a machine made for the test.
 
 Real ufw, iptables and kernel; Docker's part is played by the rules that it makes.
 """
@@ -212,6 +212,22 @@ def test_ssh_is_limited_per_client_and_nothing_else_is(
         assert host.world.reach(HOST[version], 443) == CLIENT[version]
     finally:
         host.host.do(SCRIPT, "apply")
+
+
+def test_sshd_takes_its_settings_and_starts_with_them(host: Machine) -> None:
+    path = "/etc/ssh/sshd_config.d/10-host.conf"
+    host.write(path, _files()[path])
+    host.host.do("mkdir", "-p", "/run/sshd")
+    host.host.do("sshd", "-t")
+    effective = host.host.do("sshd", "-T").splitlines()
+    assert {
+        f"port {SSH}",
+        "permitrootlogin no",
+        "passwordauthentication no",
+        "kbdinteractiveauthentication no",
+        "authenticationmethods publickey",
+        "maxstartups 60:30:100",
+    } <= set(effective)
 
 
 @pytest.mark.parametrize("command", ["", "remove"])
