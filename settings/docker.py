@@ -27,6 +27,11 @@ class Host(Group):
         description="Docker Engine to deploy to: ssh://USER@HOST, with the keys of "
         "your SSH agent and a HOST that is in known_hosts, or this machine's socket.",
     )
+    architecture: Literal["x86_64", "arm64"] | None = Field(
+        None,
+        description="Processor of the host, for an image that is built with "
+        "`image.context`; by default that of the machine that builds.",
+    )
 
 
 class Proxy(Group):
@@ -257,6 +262,17 @@ def _domain_has_no_zone(settings: DockerSettings) -> Iterator[Problem]:
         )
 
 
+def _host_gets_what_is_built(settings: DockerSettings) -> Iterator[Problem]:
+    image, address = settings.image, settings.host.address
+    if image.context and not image.repository and address.startswith("ssh://"):
+        command = settings.command("image.repository", "REGISTRY/OWNER/NAME")
+        yield (
+            "image.repository",
+            f'is missing: what is built here reaches "{address}" through a registry. '
+            f"Set it: {command}",
+        )
+
+
 def _letsencrypt_can_ask(settings: DockerSettings) -> Iterator[Problem]:
     proxy = settings.proxy
     if proxy.certificate != "letsencrypt":
@@ -336,6 +352,7 @@ def _offsite_is_complete(settings: DockerSettings) -> Iterator[Problem]:
 CHECKS: Final = (
     *COMMON_CHECKS,
     Check(_domain_has_no_zone, ("domain",)),
+    Check(_host_gets_what_is_built, ("host.address", "image")),
     Check(_letsencrypt_can_ask, ("environment", "domain", "proxy")),
     Check(_certificate_files_are_there, ("proxy",)),
     Check(_production_is_trusted_by_browsers, ("environment", "proxy.certificate")),

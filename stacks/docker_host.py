@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
@@ -11,13 +11,17 @@ import pulumi_docker as docker
 
 from components.docker.app import App, AppArgs
 from components.docker.cache import Cache, CacheArgs
+from components.docker.client import Client, ClientArgs
 from components.docker.confinement import LogRotation
 from components.docker.database import Database, DatabaseArgs
 from components.docker.networks import Networks
 from components.docker.secrets import Secrets, SecretsArgs
 from components.docker.task import Task, TaskArgs
+from components.image import AppImage, AppImageArgs, Build, Platform
 from contract import AppContract
 from settings.docker import DockerSettings
+
+_PLATFORMS: Mapping[str, Platform] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,9 @@ class DockerOutputs:
     uploads_volume: pulumi.Output[str]
     """Name of the volume with uploaded files."""
 
+    client_volume: pulumi.Output[str]
+    """Name of the volume with the client's files, which the proxy serves."""
+
     secrets: Sequence[str]
     """Variables that the app reads from files."""
 
@@ -118,10 +125,11 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         ),
         opts=there,
     )
+    release = AppImage(name, _image(settings), opts=there)
     image = docker.RemoteImage(
         f"{name}-app",
-        name=str(settings.image.ref),
-        keep_locally=True,
+        name=release.ref,
+        keep_locally=True,  # a rollback needs no registry
         opts=pulumi.ResourceOptions(provider=host),
     )
     secrets = Secrets(
@@ -182,6 +190,13 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         opts=there,
     )
 
+    client = Client(
+        name,
+        ClientArgs(image=image.image_id, client_dir=contract.client_dir, logs=logs),
+        # The API of a release is there before the client that asks it.
+        opts=pulumi.ResourceOptions(providers=[host], depends_on=[app]),
+    )
+
     url = _url(settings)
     return DockerOutputs(
         platform=settings.platform,
@@ -189,7 +204,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         url=url,
         health_url=f"{url}{contract.health_path}",
         transport=f"https, certificate: {settings.proxy.certificate}",
-        release=pulumi.Output.from_input(str(settings.image.ref)),
+        release=release.ref,
         app_containers=app.containers,
         database_container=database.container,
         database_name=database.name,
@@ -199,8 +214,33 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         internal_network=networks.internal,
         database_volume=database.volume,
         uploads_volume=app.uploads,
+        client_volume=client.volume,
         secrets=secrets.names,
         protected=settings.protect,
+    )
+
+
+def _image(settings: DockerSettings) -> AppImageArgs:
+    wanted = settings.image
+    if wanted.ref:
+        return AppImageArgs(ref=wanted.ref)
+    if not wanted.context:
+        raise ValueError("image has neither ref nor context; the settings see to it")
+    architecture = settings.host.architecture
+    return AppImageArgs(
+        build=Build(
+            context=wanted.context,
+            dockerfile=wanted.dockerfile,
+            build_args=wanted.build_args,
+            platforms=[_PLATFORMS[architecture]] if architecture else [],
+            repository=wanted.repository or settings.name,
+            # Without a registry in between, the engine that builds is the one that
+            # runs.
+            load=not wanted.repository,
+            cache=wanted.cache,
+            cache_ref=wanted.cache_ref,
+            builder=wanted.builder,
+        )
     )
 
 

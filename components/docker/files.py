@@ -47,7 +47,8 @@ class Files(pulumi.ComponentResource):
     """
 
     volume: pulumi.Output[str]
-    """Name of the volume; resolves once the files are in it."""
+    """Name of the volume. Of a version it resolves once the files are in it; of files
+    that change in place at once, or each change would seem to replace who watches."""
 
     def __init__(
         self, name: str, args: FilesArgs, opts: pulumi.ResourceOptions | None = None
@@ -85,9 +86,11 @@ class Files(pulumi.ComponentResource):
             opts=beside_the_old(self),
         )
 
-        self.volume = pulumi.Output.all(volume.name, carrier.id).apply(
-            lambda created: str(created[0])
-        )
+        self.volume = volume.name
+        if args.versioned:
+            self.volume = pulumi.Output.all(volume.name, carrier.id).apply(
+                lambda created: str(created[0])
+            )
         self.register_outputs({"volume": self.volume})
 
     def _volume_name(

@@ -1,0 +1,71 @@
+"""The client's files, out of the app's image to where the proxy serves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+
+from components.docker.confinement import LogRotation
+from components.docker.task import Task, TaskArgs
+
+_PUBLISH = Path(__file__).with_name("publish_client.sh")
+_PUBLIC = "/public"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientArgs:
+    """What is published.
+
+    image: the app's image, with a shell in it.
+    client_dir: where the image has the client's build.
+    logs: how much of the output is kept.
+    """
+
+    image: pulumi.Input[str]
+    client_dir: str
+    logs: LogRotation
+
+
+class Client(pulumi.ComponentResource):
+    """A volume with the client's build, brought up to date by each new image.
+
+    The volume stays the same, so that the proxy need not be replaced for a release.
+    Files of former releases stay a while: open pages still load them.
+    """
+
+    volume: pulumi.Output[str]
+    """Name of the volume."""
+
+    def __init__(
+        self, name: str, args: ClientArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("stromhaltig:docker:Client", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+
+        volume = docker.Volume(f"{name}-client", name=f"{name}-client", opts=child)
+        publication = Task(
+            f"{name}-client",
+            TaskArgs(
+                image=args.image,
+                entrypoint=["sh", "-c", _PUBLISH.read_text(encoding="utf-8")],
+                command=["publish_client.sh", args.client_dir, _PUBLIC],
+                # The volume is root's; without a network or a capability, root can do
+                # no more in there than write to it.
+                user="0:0",
+                volumes=[
+                    docker.ContainerVolumeArgs(
+                        volume_name=volume.name, container_path=_PUBLIC
+                    )
+                ],
+                memory=64,
+                logs=args.logs,
+            ),
+            opts=child,
+        )
+
+        # Not gated: a preview of each release would else replace the proxy.
+        self.volume = volume.name
+        self.register_outputs({"published": publication.gate(volume.name)})
