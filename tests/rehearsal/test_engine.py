@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from rehearsal import engine as engines
-from rehearsal.engine import Engine, EngineError, cache_root, ensure
+from rehearsal.cache import cache_root
+from rehearsal.engine import Engine, EngineError, ensure
 from tests.rehearsal.programs import (
     Heard,
     comes_true,
