@@ -162,9 +162,10 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
                 )
             ],
             temp_dir=contract.temp_dir,
+            starts_after=[database, cache],
             logs=logs,
         ),
-        opts=pulumi.ResourceOptions(providers=[host], depends_on=[database, cache]),
+        opts=there,
     )
     app = App(
         name,
@@ -192,9 +193,13 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
 
     client = Client(
         name,
-        ClientArgs(image=image.image_id, client_dir=contract.client_dir, logs=logs),
-        # The API of a release is there before the client that asks it.
-        opts=pulumi.ResourceOptions(providers=[host], depends_on=[app]),
+        ClientArgs(
+            image=image.image_id,
+            client_dir=contract.client_dir,
+            starts_after=[app],
+            logs=logs,
+        ),
+        opts=there,
     )
 
     url = _url(settings)

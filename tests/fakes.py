@@ -234,8 +234,8 @@ _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
     },
     "docker:index/container:Container": _container,
     "docker:index/remoteImage:RemoteImage": lambda new: {
-        "imageId": f"sha256:{new.digest}",
-        "repoDigest": f"{new.inputs['name'].split('@')[0]}@sha256:{new.digest}",
+        # The same reference is the same image; another one is another.
+        "imageId": f"sha256:{hashlib.sha256(new.inputs['name'].encode()).hexdigest()}",
     },
     "random:index/randomId:RandomId": lambda new: {
         "hex": new.digest[: 2 * new.inputs["byteLength"]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,14 @@ class ClientArgs:
 
     image: the app's image, with a shell in it.
     client_dir: where the image has the client's build.
+    starts_after: what must be there before: the API that the client asks.
     logs: how much of the output is kept.
     """
 
     image: pulumi.Input[str]
     client_dir: str
     logs: LogRotation
+    starts_after: Sequence[pulumi.Resource] = ()
 
 
 class Client(pulumi.ComponentResource):
@@ -61,6 +64,7 @@ class Client(pulumi.ComponentResource):
                     )
                 ],
                 memory=64,
+                starts_after=args.starts_after,
                 logs=args.logs,
             ),
             opts=child,

@@ -34,6 +34,7 @@ class TaskArgs:
     user: `UID:GID`; None means the image's own.
     memory: MiB that it may use.
     temp_dir: directory in memory that it may write to.
+    starts_after: what must be there before, and appears in no other argument.
     logs: how much of its output is kept.
     """
 
@@ -47,6 +48,7 @@ class TaskArgs:
     user: str | None = None
     memory: int = 512
     temp_dir: str = "/tmp"  # noqa: S108 - the container's own
+    starts_after: Sequence[pulumi.Resource] = ()
 
 
 class Task(pulumi.ComponentResource):
@@ -83,7 +85,7 @@ class Task(pulumi.ComponentResource):
             **confined(
                 logs=args.logs, memory=args.memory, tmpfs={args.temp_dir: "size=64m"}
             ),
-            opts=beside_the_old(self),
+            opts=beside_the_old(self, depends_on=list(args.starts_after)),
         )
 
         self._succeeded: pulumi.Output[Any] = pulumi.Output.all(

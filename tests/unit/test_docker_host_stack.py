@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 import stacks
 from contract import APP, VARIABLES, Kind
 from settings import Settings, parse
-from tests.graph import Graph
+from stacks import DockerOutputs
+from tests.graph import Graph, Recorded
 
 ROOT = Path(__file__).parents[2]
 IMAGE = f"ghcr.io/stromdao/stromhaltig@sha256:{'1' * 64}"
@@ -24,6 +28,7 @@ OPERATORS = {
 
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
+PROVIDER = "pulumi:providers:docker"
 VOLUME = "docker:index/volume:Volume"
 
 
@@ -50,7 +55,216 @@ def _deploy(changes: str) -> Graph:
     return graph
 
 
-def test_it_builds():
+def containers(graph: Graph) -> dict[str, Recorded]:
+    """The containers that run, by name; those that only carry files do not."""
+    return {
+        container.name.removeprefix("stromhaltig-docker-"): container
+        for container in graph.all(CONTAINER)
+        if container.get("start") is not False
+    }
+
+
+def networks(container: Recorded) -> set[str]:
+    attached = {n["name"] for n in container.get("networksAdvanced", ())}
+    return {name.removeprefix("stromhaltig-docker-") for name in attached}
+
+
+def secret_values(graph: Graph) -> set[str]:
+    generated = graph.all("random:index/randomPassword:RandomPassword")
+    keys = graph.all("tls:index/privateKey:PrivateKey")
+    return (
+        {password.outputs["result"] for password in generated}
+        | {key.outputs["privateKeyPem"] for key in keys}
+        | set(OPERATORS.values())
+    )
+
+
+def test_everything_is_made_on_the_host_that_was_named():
     graph = deploy()
-    for r in graph:
-        print(r.type, r.name)
+
+    assert graph.one(PROVIDER)["host"] == "ssh://deploy@host.example.org"
+    assert graph.exports["host"] == "ssh://deploy@host.example.org"
+
+
+def test_no_container_shows_a_secret():
+    graph = deploy()
+    for container in containers(graph).values():
+        shown = json.dumps(container.inputs)
+        for value in secret_values(graph):
+            assert value not in shown, container.name
+        assert container.secrets == frozenset(), container.name
+
+
+def test_secrets_are_secrets_wherever_they_go():
+    graph = deploy()
+    for resource in graph.resources:
+        for path, text in leaves(resource.inputs):
+            if any(value in text for value in secret_values(graph)):
+                assert path in resource.secrets, f"{resource}: {path}"
+
+
+def leaves(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """Each text in nested inputs, with its dotted path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{at}.{key}" if at else key)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from leaves(item, f"{at}.{number}")
+    elif isinstance(value, str):
+        yield at, value
+
+
+def test_the_app_gets_every_secret_there_is():
+    graph = deploy()
+    carried = {
+        upload["file"].rpartition("/")[2]: upload["content"]
+        for upload in graph.one(CONTAINER, "stromhaltig-docker-secrets")["uploads"]
+    }
+    expected = {v.name for v in VARIABLES if v.secret}
+
+    assert carried.keys() == expected
+    assert graph.exports["secrets"] == sorted(expected)
+    environment = containers(graph)["app-0"]["envs"]
+    for name in expected:
+        assert f"{name}_FILE=/run/secrets/{name}" in environment
+
+
+def test_data_is_reached_from_the_internal_network_only():
+    running = containers(deploy())
+
+    assert networks(running["database"]) == {"internal"}
+    assert networks(running["cache"]) == {"internal"}
+    assert networks(running["app-0"]) == {"edge", "internal"}
+    assert networks(running["migration"]) == {"internal"}
+
+
+def test_the_internal_network_has_no_way_out():
+    internal = {
+        network.name: network.get("internal") for network in deploy().all(NETWORK)
+    }
+
+    assert internal == {
+        "stromhaltig-docker-edge": None,
+        "stromhaltig-docker-internal": True,
+    }
+
+
+def test_every_container_is_confined():
+    for container in containers(deploy()).values():
+        assert container["readOnly"] is True, container.name
+        assert container["capabilities"]["drops"] == ["ALL"], container.name
+        assert container["securityOpts"] == ["no-new-privileges:true"], container.name
+        assert container["memory"] == container["memorySwap"], container.name
+        assert container["logDriver"] == "local", container.name
+        assert container["logOpts"] == {"max-size": "100m", "max-file": "10"}
+        assert "privileged" not in container.inputs, container.name
+
+
+def test_containers_that_serve_come_back_after_a_reboot_and_tasks_do_not():
+    for name, container in containers(deploy()).items():
+        task = name in ("migration", "client")
+        assert container.get("restart") == (None if task else "unless-stopped"), name
+
+
+def test_nothing_runs_before_its_migration_succeeded():
+    graph = deploy()
+    running = containers(graph)
+
+    for name in ("app-0", "app-1"):
+        assert running["migration"] in graph.dependencies(running[name])
+    assert running["database"] in graph.dependencies(running["migration"])
+    assert running["cache"] in graph.dependencies(running["migration"])
+
+
+def test_the_client_is_published_once_the_new_api_serves():
+    graph = deploy()
+    running = containers(graph)
+
+    assert running["app-0"] in graph.dependencies(running["client"])
+
+
+def test_a_new_image_replaces_the_app_and_nothing_that_holds_data():
+    before, after = deploy(), deploy(image={"ref": IMAGE.replace("1" * 64, "2" * 64)})
+
+    changed = {
+        name
+        for name, container in containers(after).items()
+        if container.inputs != containers(before)[name].inputs
+    }
+    assert changed == {"app-0", "app-1", "migration", "client"}
+
+
+def test_what_holds_data_is_protected_until_the_stack_is_decommissioned():
+    data = {"stromhaltig-docker-database", "stromhaltig-docker-uploads"}
+    protected = {v.name for v in deploy().all(VOLUME) if v.protect}
+    assert data <= protected
+
+    graph = deploy(decommission=True)
+    assert not any(resource.protect for resource in graph)
+    assert graph.exports["protected"] is False
+
+
+def test_a_context_is_built_by_the_engine_that_runs_it(tmp_path: Path):
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    graph = deploy(
+        host={"address": "unix:///var/run/docker.sock"},
+        image={"context": str(tmp_path)},
+    )
+    build = graph.one("docker-build:index:Image")
+    pulled = graph.one("docker:index/remoteImage:RemoteImage", "stromhaltig-docker-app")
+
+    assert build["load"] is True
+    assert pulled["name"] == build["tags"][0]
+    assert pulled["keepLocally"] is True
+
+
+def test_a_context_for_another_host_goes_through_a_registry(tmp_path: Path):
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    graph = deploy(
+        host={"address": "ssh://deploy@host.example.org", "architecture": "arm64"},
+        image={"context": str(tmp_path), "repository": "ghcr.io/stromdao/stromhaltig"},
+    )
+    build = graph.one("docker-build:index:Image")
+    pulled = graph.one("docker:index/remoteImage:RemoteImage", "stromhaltig-docker-app")
+
+    assert build["push"] is True
+    assert build["platforms"] == ["linux/arm64"]
+    assert pulled["name"].startswith("ghcr.io/stromdao/stromhaltig@sha256:")
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({}, "https://stromhaltig.de"),
+        (
+            {
+                "environment": "staging",
+                "domain": None,
+                "proxy": {"certificate": "self-signed", "https_port": 8443},
+            },
+            "https://host.example.org:8443",
+        ),
+        (
+            {
+                "environment": "staging",
+                "domain": None,
+                "host": {"address": "unix:///var/run/docker.sock"},
+                "proxy": {"certificate": "self-signed"},
+            },
+            "https://localhost",
+        ),
+    ],
+)
+def test_the_url_is_the_domain_or_else_the_host(changes, url):
+    graph = deploy(**changes)
+
+    assert graph.exports["url"] == url
+    assert graph.exports["health_url"] == f"{url}/api/health"
+
+
+def test_every_output_is_documented():
+    text = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
+    for name in deploy().exports:
+        assert f"`{name}`" in text, name
+    assert {field.name for field in fields(DockerOutputs)} == deploy().exports.keys()
