@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from rich.console import Console
 from rich.text import Text
 
+from rehearsal.provider.docker_build import IMAGE
+
 
 @dataclass
 class Step:
@@ -113,6 +115,8 @@ def _resources(report: Report) -> list[str]:
     if recorded:
         names = ", ".join(sorted(_short(token) for token in report.recorded))
         lines.append(f"{recorded} recorded only, inputs checked: {names}")
+    if IMAGE in report.recorded:
+        lines.append("the image was not built: its digest is a hash of the folder")
     return lines
 
 

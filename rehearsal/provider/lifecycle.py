@@ -73,6 +73,10 @@ class Lifecycle(ABC):
         outputs = schema.resource(self.token).outputs
         return {key: UNKNOWN for key in outputs if key not in inputs} | _public(inputs)
 
+    def preview_update(self, state: Properties, new: Properties) -> Properties:
+        """Outputs before the resource is changed: as they were, with the new inputs."""
+        return {**state, **new}
+
     @abstractmethod
     def create(self, name: str, inputs: Properties) -> tuple[str, Properties]:
         """Make it: id and outputs."""

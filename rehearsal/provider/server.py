@@ -22,8 +22,7 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
-from rehearsal.provider import schema, wire
-from rehearsal.provider.docker import TYPES
+from rehearsal.provider import docker, docker_build, schema, wire
 from rehearsal.provider.emulated import Emulated
 from rehearsal.provider.ledger import Ledger
 from rehearsal.provider.lifecycle import InitFailedError, Lifecycle
@@ -31,6 +30,8 @@ from rehearsal.provider.recorded import Recorded
 from rehearsal.provider.row import Aws, Row
 from rehearsal.provider.schema import UnknownTypeError
 from rehearsal.provider.wire import Properties
+
+_RECORDED: Mapping[str, type[Recorded]] = {**docker.TYPES, **docker_build.TYPES}
 
 Invoke = Callable[[Aws, Properties], Properties]
 
@@ -169,7 +170,8 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         lifecycle = self._lifecycle(request, context)
         state, new = wire.decode(request.olds), wire.decode(request.news)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=wire.encode({**state, **new}))
+            properties = wire.encode(lifecycle.preview_update(state, new))
+            return provider_pb2.UpdateResponse(properties=properties)
         with _reported(context, "updating", request):
             outputs = lifecycle.update(
                 request.id, state, wire.decode(request.old_inputs), new
@@ -203,7 +205,7 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         token = request.type or request.urn.split("::")[2].split("$")[-1]
         row = self._rows.get(token)
         if row is None:
-            return TYPES.get(token, Recorded)(token, self._ledger)
+            return _RECORDED.get(token, Recorded)(token, self._ledger)
         return Emulated(row, self._aws(context))
 
     def _aws(self, context: Any) -> Aws:

@@ -83,6 +83,13 @@ class Stage(Protocol):
         """What is raised when the embedded platform cannot be asked."""
 
     @property
+    def mends_by_retry(self) -> bool:
+        """Whether an update that failed comes to its end when it is run again.
+
+        Where it does not, another release has to follow.
+        """
+
+    @property
     def client_environment(self) -> Mapping[str, str]:
         """Variables that point the platform's own clients at the embedded one."""
 
@@ -133,7 +140,7 @@ def supply_release(config: Mapping[str, Any], supplies: Supplies) -> None:
     operator's key could decrypt them.
     """
     image = config.get("stromhaltig:image") or {}
-    if not image.get("ref"):
+    if not (image.get("ref") or image.get("context")):
         supplies.config["image"] = {"ref": image_ref("first release")}
         supplies.said["image.ref"] = "a made-up digest"
     for variable in VARIABLES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -14,6 +16,7 @@ ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 PARTITION = "aws:index/getPartition:getPartition"
 REGION = "aws:index/getRegion:getRegion"
+TOKEN = "aws:ecr/getAuthorizationToken:getAuthorizationToken"
 PARAMETER = "aws:ssm/getParameter:getParameter"
 
 AL2023 = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
@@ -25,7 +28,8 @@ def call(aws: Aws, token: str, **arguments: object) -> Properties:
 
 
 def test_every_function_is_tried_here() -> None:
-    assert set(INVOKES) == {ZONES, IDENTITY, PARTITION, REGION, PARAMETER}
+    tried = {ZONES, IDENTITY, PARTITION, REGION, PARAMETER, TOKEN}
+    assert set(INVOKES) == tried
 
 
 def test_the_zones_are_those_of_the_region(aws: Aws) -> None:
@@ -49,6 +53,17 @@ def test_the_region_is_the_providers_or_the_one_asked_for(aws: Aws) -> None:
 def test_the_partition_is_the_commercial_one(aws: Aws) -> None:
     answer = call(aws, PARTITION)
     assert (answer["partition"], answer["dnsSuffix"]) == ("aws", "amazonaws.com")
+
+
+def test_the_registrys_token_is_a_user_and_a_password(aws: Aws) -> None:
+    answer = call(aws, TOKEN)
+    assert answer["userName"] == "AWS"
+    assert answer["password"]
+    token = base64.b64decode(answer["authorizationToken"]).decode()
+    assert token == f"AWS:{answer['password']}"
+    assert f"{aws.account_id}.dkr.ecr.{aws.region}" in answer["proxyEndpoint"]
+    of_another = call(aws, TOKEN, registryId="210987654321")
+    assert "210987654321" in of_another["proxyEndpoint"]
 
 
 def test_the_public_parameter_names_an_image_that_runs(aws: Aws) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -285,6 +286,26 @@ class RepositoryPolicy(Row):
         deleted(aws.client("ecr").delete_repository_policy, repositoryName=id)
 
 
+def authorization_token(aws: Aws, arguments: Properties) -> Properties:
+    """aws.ecr.get_authorization_token: what `docker login` takes, for some hours."""
+    registry = arguments.get("registryId")
+    asked = {"registryIds": [registry]} if registry else {}
+    answer = aws.client("ecr").get_authorization_token(**asked)
+    [found] = answer["authorizationData"]
+    token = base64.b64decode(found["authorizationToken"]).decode()
+    username, _, password = token.partition(":")
+    return {
+        "authorizationToken": found["authorizationToken"],
+        "expiresAt": found["expiresAt"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "id": aws.region,
+        "password": password,
+        "proxyEndpoint": found["proxyEndpoint"],
+        "region": aws.region,
+        "registryId": registry,
+        "userName": username,
+    }
+
+
 def _found(call: Any, **kwargs: Any) -> dict[str, Any] | None:
     """What AWS answers, or None when there is no such thing."""
     try:
@@ -296,4 +317,6 @@ def _found(call: Any, **kwargs: Any) -> dict[str, Any] | None:
 
 
 ROWS: tuple[type[Row], ...] = (Repository, LifecyclePolicy, RepositoryPolicy)
-INVOKES: Mapping[str, Any] = {}
+INVOKES: Mapping[str, Any] = {
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": authorization_token,
+}
