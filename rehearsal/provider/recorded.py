@@ -40,6 +40,7 @@ class Recorded(Lifecycle):
     def __init__(self, token: str, ledger: Ledger | None = None) -> None:
         super().__init__(token)
         self.ledger = Ledger() if ledger is None else ledger
+        self._state_only = token.split(":")[0] in STATE_ONLY
 
     def replacing(
         self, changed: frozenset[str], old: Properties, new: Properties
@@ -56,7 +57,9 @@ class Recorded(Lifecycle):
             id, made = self.make(name, inputs)
             outputs = {**made, **_public(inputs)}
             fault = self.ledger.fault(self.token, name)
-            entry = Entry(self.token, id, name, inputs, outputs, fault=fault)
+            # What is only in the state may have any id, such as "none".
+            key = name if self._state_only else id
+            entry = Entry(self.token, key, name, inputs, outputs, fault=fault)
             self.admit(entry)
             self.ledger.enter(entry)
         if fault is not None:
@@ -82,7 +85,7 @@ class Recorded(Lifecycle):
 
     def read(self, id: str, state: Properties, inputs: Properties) -> Reading | None:
         """What is written down; nothing else is there, so nothing to import."""
-        if self.token.split(":")[0] in STATE_ONLY:
+        if self._state_only:
             return Reading(id, state, inputs) if state else None
         entry = self.ledger.find(self.token, id)
         return Reading(id, entry.outputs, entry.inputs) if entry else None
@@ -97,6 +100,8 @@ class Recorded(Lifecycle):
         """The outputs with the new inputs over them."""
         kept = {key: value for key, value in state.items() if key not in old}
         outputs = {**kept, **_public(new)}
+        if self._state_only:
+            return outputs
         with self.ledger.lock:
             entry = self.ledger.find(self.token, id)
             if entry is None:

@@ -12,8 +12,16 @@ from rehearsal.stages.stage import Drift, Stage, StageError, Supplies, Thing
 
 __all__ = ["Drift", "Stage", "StageError", "Supplies", "Thing", "choose", "platform"]
 
+
+def _docker(cloud: EmbeddedCloud, config: Mapping[str, Any]) -> Stage:
+    from rehearsal.stages.docker import DockerStage  # half a second, for its SDK
+
+    return DockerStage(cloud, config)
+
+
 STAGES: Mapping[str, Callable[[EmbeddedCloud, Mapping[str, Any]], Stage]] = {
     "aws": AwsStage,
+    "docker": _docker,
 }
 """Platform, as the stack file names it, to its stage."""
 

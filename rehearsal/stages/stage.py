@@ -134,15 +134,22 @@ def image_ref(of: str, repository: str = REPOSITORY) -> str:
 
 
 def supply_release(config: Mapping[str, Any], supplies: Supplies) -> None:
-    """Stand in for what every platform needs: an image and the operator's secrets.
+    """Stand in for what every platform needs: an image and the operator's values.
 
-    An image that the stack file names stays. The secrets never do: only their own
-    operator's key could decrypt them.
+    An image or value that the stack file names stays. The secrets never do: only their
+    own operator's key could decrypt them.
     """
     image = config.get("stromhaltig:image") or {}
     if not (image.get("ref") or image.get("context")):
         supplies.config["image"] = {"ref": image_ref("first release")}
         supplies.said["image.ref"] = "a made-up digest"
+    app = config.get("stromhaltig:app") or {}
+    if config.get("stromhaltig:environment") != "staging":
+        for variable in VARIABLES:
+            if _is_needed(variable) and variable.name not in app:
+                app = {**app, variable.name: _stand_in(variable)}
+                supplies.config["app"] = app
+                supplies.said[f"app.{variable.name}"] = app[variable.name]
     for variable in VARIABLES:
         if variable.kind is Kind.OPERATOR:
             key = f"secrets.{variable.name}"
@@ -150,8 +157,14 @@ def supply_release(config: Mapping[str, Any], supplies: Supplies) -> None:
             supplies.said[key] = "a random value"
 
 
+def _is_needed(variable: Variable) -> bool:
+    """Whether production asks its operator for the value, which is no secret."""
+    told = variable.kind is Kind.PLAIN and variable.default is None
+    return told and not variable.optional
+
+
 def _stand_in(variable: Variable) -> str:
     """A random value that the app would take."""
     word = f"rehearsal-{secrets.token_hex(24)}"
-    candidates = (word, f"https://{word}@sentry.invalid/1")
+    candidates = (word, f"{word}.invalid", f"https://{word}@sentry.invalid/1")
     return next(value for value in candidates if variable.rule.accepts(value))

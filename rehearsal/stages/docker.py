@@ -1,0 +1,209 @@
+"""A Docker host as the stage of a rehearsal: recorded, so that nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.error import URLError
+
+from components.docker.app import HOST as APP
+from rehearsal.cloud import EmbeddedCloud
+from rehearsal.provider.docker import CONTAINER, IMAGE, NETWORK, VOLUME
+from rehearsal.provider.ledger import Entry
+from rehearsal.provider.recorded import STATE_ONLY
+from rehearsal.pulumi_cli import Event
+from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
+
+ADDRESS = "ssh://deploy@docker-host.invalid"
+"""A host that nobody can reach, so that nothing is."""
+
+_KINDS = {
+    CONTAINER: "container",
+    IMAGE: "image",
+    NETWORK: "network",
+    VOLUME: "volume",
+}
+
+_MADE = "create-replacement"
+_GONE = "delete-replaced"
+_SECRETS: Mapping[str, str] = {
+    "random:index/randomPassword:RandomPassword": "result",
+    "tls:index/privateKey:PrivateKey": "privateKeyPem",
+}
+"""Types that make a secret, and the output that it is in."""
+
+
+class DockerStage:
+    """A Docker host of which the provider server keeps a record.
+
+    cloud: runs the provider server. config: the stack file's `config` section.
+    """
+
+    unproven = (
+        "that containers start, become healthy and serve (none ever runs)",
+        "that images exist and can be pulled or built",
+        "that no request is lost while containers are replaced",
+        "that migrations succeed and backups can be restored",
+        "that the certificate is issued and renewed",
+        "that the host is reached, prepared and firewalled",
+        "what Docker itself answers (only what it would refuse by name is refused)",
+    )
+    data_types = frozenset({VOLUME})
+    troubles = (URLError,)
+    # The engine would take the containers that exist for good, healthy or not: on an
+    # update the provider does not look again.
+    mends_by_retry = False
+    client_environment: Mapping[str, str] = {}
+    hints = ("pulumi stack --show-ids        # nothing runs: docker shows none of it",)
+
+    def __init__(self, cloud: EmbeddedCloud, config: Mapping[str, Any]) -> None:
+        del config
+        self._cloud = cloud
+        self._given: list[str] = []
+
+    def supply(self, config: Mapping[str, Any]) -> Supplies:
+        """An address, and what every platform needs."""
+        supplies = Supplies()
+        supply_release(config, supplies)
+        host = config.get("stromhaltig:host") or {}
+        if not host.get("address"):
+            supplies.config["host"] = {**host, "address": ADDRESS}
+            supplies.said["host.address"] = f"{ADDRESS}, which nothing connects to"
+        self._given = list(supplies.secrets.values())
+        return supplies
+
+    def inventory(self) -> set[Thing]:
+        """Everything that is recorded as being on the host or in a registry."""
+        return {
+            _thing(entry)
+            for entry in self._cloud.recorded()
+            if entry.token.split(":")[0] not in STATE_ONLY
+        }
+
+    def secret_values(self) -> list[str]:
+        """The operator's secrets, generated passwords and private keys."""
+        made = [
+            str(entry.outputs[_SECRETS[entry.token]])
+            for entry in self._cloud.recorded()
+            if entry.token in _SECRETS
+        ]
+        # JSON writes line breaks in its own way: one line tells as much.
+        return [max(value.splitlines(), key=len) for value in [*self._given, *made]]
+
+    def deployed_image(self, outputs: Mapping[str, Any]) -> str:
+        """What the containers run that the proxy finds as the app."""
+        del outputs
+        images = {
+            f"{image} (never healthy)" if entry.fault else image
+            for entry, image in self._serving()
+        }
+        return ", ".join(sorted(images))
+
+    def check_change(self, events: Sequence[Event]) -> list[str]:
+        """New containers come before the old ones go; only those of the app do."""
+        order = [(e.op, e.name) for e in events if e.type == CONTAINER]
+        replaced = sorted({name for op, name in order if op == _MADE})
+        for name in replaced:
+            if (_GONE, name) in order[: order.index((_MADE, name))]:
+                raise StageError(f"{name} was deleted before the new one was there")
+        release = {image for _, image in self._serving()}
+        running = {entry.name for entry, image in self._images() if image in release}
+        if strangers := sorted(set(replaced) - running):
+            raise StageError(f"replaced, but not the app's: {', '.join(strangers)}")
+        kept = sum(op == "same" for op, _ in order)
+        return [
+            f"{len(replaced)} containers of the app replaced, each made before the old "
+            f"one was deleted: {', '.join(replaced)}",
+            f"{kept} other containers untouched",
+        ]
+
+    def drifts(self, outputs: Mapping[str, Any]) -> list[Drift]:
+        """What somebody in a hurry does with `docker`."""
+        return [
+            self._removed(next(entry for entry, _ in self._serving())),
+            self._unattended(self._called(outputs["database_container"])),
+            self._squeezed(self._called(outputs["cache_container"])),
+        ]
+
+    @contextmanager
+    def refusing(self, message: str) -> Iterator[None]:
+        """New containers of the app never become healthy."""
+        for entry, _ in self._serving():
+            self._cloud.break_new(CONTAINER, entry.name, message)
+        try:
+            yield
+        finally:
+            self._cloud.heal()
+
+    def check_failed(self, image: str, outputs: Mapping[str, Any]) -> list[str]:
+        """Every container of the release before is there; the proxy goes on to it."""
+        del outputs
+        before = {entry.name for entry, has in self._serving() if has == image}
+        now = {entry.name for entry, _ in self._serving()}
+        if gone := sorted(now - before):
+            raise StageError(f"the release before is gone: {', '.join(gone)}")
+        return [f"{len(before)} containers of the release before are still there"]
+
+    def kept(self, left: Collection[Thing]) -> set[Thing]:
+        """Images stay on the host, for who goes back to them."""
+        return {thing for thing in left if thing.ending}
+
+    def _containers(self) -> list[Entry]:
+        return [entry for entry in self._cloud.recorded() if entry.token == CONTAINER]
+
+    def _images(self) -> list[tuple[Entry, str]]:
+        """Each container with the image that it was asked to run, by its reference."""
+        names = {
+            entry.outputs["imageId"]: entry.inputs["name"]
+            for entry in self._cloud.recorded()
+            if entry.token == IMAGE
+        }
+        return [
+            (entry, str(names.get(entry.inputs["image"], entry.inputs["image"])))
+            for entry in self._containers()
+        ]
+
+    def _serving(self) -> list[tuple[Entry, str]]:
+        """The containers that the proxy finds as the app, with their images."""
+        found = [
+            (entry, image)
+            for entry, image in self._images()
+            for network in entry.inputs.get("networksAdvanced") or []
+            if APP in (network.get("aliases") or [])
+        ]
+        return sorted(found, key=lambda each: each[0].name)
+
+    def _called(self, name: str) -> Entry:
+        return next(e for e in self._containers() if e.inputs["name"] == name)
+
+    def _removed(self, container: Entry) -> Drift:
+        return Drift(
+            f"docker rm -f {container.inputs['name']}",
+            CONTAINER,
+            lambda: self._cloud.remove(container),
+            lambda: any(each.name == container.name for each in self._containers()),
+            seen_as="delete",
+        )
+
+    def _unattended(self, container: Entry) -> Drift:
+        return self._updated(container, "restart", "no", "--restart no")
+
+    def _squeezed(self, container: Entry) -> Drift:
+        half = int(container.inputs["memory"]) // 2
+        return self._updated(container, "memory", half, f"--memory {half}m")
+
+    def _updated(self, container: Entry, key: str, value: object, option: str) -> Drift:
+        name, before = container.inputs["name"], container.inputs[key]
+        return Drift(
+            f"docker update {option} {name}",
+            CONTAINER,
+            lambda: self._cloud.spoil(container, {key: value}),
+            lambda: self._called(name).inputs[key] == before,
+        )
+
+
+def _thing(entry: Entry) -> Thing:
+    kind = _KINDS.get(entry.token, entry.token)
+    name = str(entry.inputs.get("name") or entry.name)
+    return Thing(kind, name, "stays on the host" if entry.left else "")
