@@ -10,16 +10,18 @@ import pulumi
 import pulumi_docker as docker
 
 from components.docker.app import App, AppArgs
+from components.docker.backup import Backup, BackupArgs, Offsite
 from components.docker.cache import Cache, CacheArgs
 from components.docker.client import Client, ClientArgs
 from components.docker.confinement import LogRotation
+from components.docker.database import HOST as DATABASE_HOST
 from components.docker.database import Database, DatabaseArgs
 from components.docker.networks import Networks
 from components.docker.secrets import Secrets, SecretsArgs
 from components.docker.task import Task, TaskArgs
 from components.image import AppImage, AppImageArgs, Build, Platform
 from contract import AppContract
-from settings.docker import DockerSettings
+from settings.docker import ACCESS_KEY, SECRET_KEY, DockerSettings
 
 _PLATFORMS: Mapping[str, Platform] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
@@ -78,6 +80,12 @@ class DockerOutputs:
 
     client_volume: pulumi.Output[str]
     """Name of the volume with the client's files, which the proxy serves."""
+
+    backup_container: pulumi.Output[str]
+    """Name of the container that makes backups."""
+
+    backups_volume: pulumi.Output[str]
+    """Name of the volume with the backups."""
 
     secrets: Sequence[str]
     """Variables that the app reads from files."""
@@ -202,6 +210,27 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         opts=there,
     )
 
+    backup = Backup(
+        name,
+        BackupArgs(
+            image=settings.database.image,
+            network=networks.internal,
+            database_host=DATABASE_HOST,
+            database_name=database.name,
+            database_password=database.password,
+            uploads=app.uploads,
+            upload_dir=contract.upload_dir,
+            time=settings.backup.time,
+            database_days=settings.backup.database_days,
+            uploads_days=settings.backup.uploads_days,
+            offsite=_offsite(settings),
+            edge=networks.edge,
+            protect=settings.protect,
+            logs=logs,
+        ),
+        opts=there,
+    )
+
     url = _url(settings)
     return DockerOutputs(
         platform=settings.platform,
@@ -220,6 +249,8 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         database_volume=database.volume,
         uploads_volume=app.uploads,
         client_volume=client.volume,
+        backup_container=backup.container,
+        backups_volume=backup.volume,
         secrets=secrets.names,
         protected=settings.protect,
     )
@@ -247,6 +278,25 @@ def _image(settings: DockerSettings) -> AppImageArgs:
             builder=wanted.builder,
         )
     )
+
+
+def _offsite(settings: DockerSettings) -> Offsite | None:
+    wanted = settings.backup
+    if not (wanted.offsite_bucket and wanted.offsite_endpoint):
+        return None
+    return Offsite(
+        endpoint=wanted.offsite_endpoint,
+        bucket=wanted.offsite_bucket,
+        region=wanted.offsite_region,
+        prefix=settings.name,
+        access_key=pulumi.Output.secret(_given(settings, ACCESS_KEY)),
+        secret_key=pulumi.Output.secret(_given(settings, SECRET_KEY)),
+        image=wanted.image,
+    )
+
+
+def _given(settings: DockerSettings, secret: str) -> str:
+    return settings.secrets[secret].get_secret_value()
 
 
 def _url(settings: DockerSettings) -> str:
