@@ -289,14 +289,10 @@ def _offsite(settings: DockerSettings) -> Offsite | None:
         bucket=wanted.offsite_bucket,
         region=wanted.offsite_region,
         prefix=settings.name,
-        access_key=pulumi.Output.secret(_given(settings, ACCESS_KEY)),
-        secret_key=pulumi.Output.secret(_given(settings, SECRET_KEY)),
+        access_key=settings.secrets[ACCESS_KEY].get_secret_value(),
+        secret_key=settings.secrets[SECRET_KEY].get_secret_value(),
         image=wanted.image,
     )
-
-
-def _given(settings: DockerSettings, secret: str) -> str:
-    return settings.secrets[secret].get_secret_value()
 
 
 def _url(settings: DockerSettings) -> str:

@@ -106,12 +106,7 @@ class Backup(pulumi.ComponentResource):
                 image=image.image_id,
                 files={
                     _BACKUP.name: _BACKUP.read_text(encoding="utf-8"),
-                    _PGPASS: pulumi.Output.concat(
-                        f"{args.database_host}:5432:{args.database_name}:",
-                        f"{args.database_name}:",
-                        args.database_password,
-                        "\n",
-                    ),
+                    _PGPASS: _pgpass(args),
                 },
                 mode="0500",  # libpq takes no password that others could read
             ),
@@ -230,8 +225,14 @@ def _health(shell: str, script: Path) -> docker.ContainerHealthcheckArgs:
     )
 
 
+def _pgpass(args: BackupArgs) -> pulumi.Output[str]:
+    login = f"{args.database_host}:5432:{args.database_name}:{args.database_name}:"
+    line = pulumi.Output.concat(login, args.database_password, "\n")
+    return pulumi.Output.secret(line)
+
+
 def _rclone_config(offsite: Offsite) -> pulumi.Output[str]:
-    return pulumi.Output.concat(
+    config = pulumi.Output.concat(
         f"[{_REMOTE}]\ntype = s3\nprovider = Other\nendpoint = {offsite.endpoint}\n",
         f"region = {offsite.region}\nno_check_bucket = true\n",
         "access_key_id = ",
@@ -240,3 +241,4 @@ def _rclone_config(offsite: Offsite) -> pulumi.Output[str]:
         offsite.secret_key,
         "\n",
     )
+    return pulumi.Output.secret(config)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pulumi
-
 from components.docker.backup import Backup, BackupArgs, Offsite
 from components.docker.confinement import LogRotation
 
@@ -14,8 +12,8 @@ OFFSITE = Offsite(
     bucket="backups",
     region="auto",
     prefix="stromhaltig-docker",
-    access_key=pulumi.Output.secret("the-access-key"),
-    secret_key=pulumi.Output.secret("the-secret-key"),
+    access_key="the-access-key",
+    secret_key="the-secret-key",
     image="rclone/rclone:1.71",
 )
 
@@ -27,7 +25,7 @@ def backup(**args):
         "edge": "edge",
         "database_host": "database",
         "database_name": "stromhaltig",
-        "database_password": pulumi.Output.secret("swordfish"),
+        "database_password": "swordfish",
         "uploads": "app-uploads",
         "upload_dir": "/app/uploads",
         "time": "02:30",
@@ -65,6 +63,7 @@ def test_the_password_is_in_a_file_that_libpq_accepts(graph):
 
     assert pgpass["content"] == "database:5432:stromhaltig:stromhaltig:swordfish\n"
     assert int(pgpass["permissions"], 8) & 0o077 == 0
+    assert graph.one(CONTAINER, "app-backup-files").secrets
     assert "swordfish" not in str(graph.one(CONTAINER, "app-backup").inputs)
 
 
@@ -116,6 +115,7 @@ def test_keys_of_the_bucket_are_in_a_file_only(graph):
     assert "endpoint = https://s3.example.org\n" in config["content"]
     assert "access_key_id = the-access-key\n" in config["content"]
     assert "secret_access_key = the-secret-key\n" in config["content"]
+    assert graph.one(CONTAINER, "app-backup-upload-files").secrets
     upload = graph.one(CONTAINER, "app-backup-upload")
     assert "the-" not in str(upload.inputs)
     assert "RCLONE_CONFIG=/run/backup/rclone.conf" in upload["envs"]
