@@ -27,7 +27,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from rehearsal.engine import cache_root
+from rehearsal.cache import cache_root
 
 DOWNLOAD_SECONDS: Final = 300.0
 """How long apt may take, for the lists as for the packages."""
@@ -44,11 +44,13 @@ class Server:
     executables: the programs; all of them are there, or the packages are fetched.
     packages: Debian's packages of them.
     places: directories outside PATH where Debian puts them, relative to the root.
+    files: variables that say where the programs' files are, relative to the root.
     """
 
     executables: tuple[str, ...]
     packages: tuple[str, ...]
     places: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
 
 SERVERS: Final[Mapping[str, Server]] = MappingProxyType(
@@ -65,8 +67,30 @@ SERVERS: Final[Mapping[str, Server]] = MappingProxyType(
         "nginx": Server(
             executables=("nginx",), packages=("nginx",), places=("usr/sbin",)
         ),
+        "docker": Server(
+            executables=(
+                *("dockerd", "docker", "docker-init", "docker-proxy"),
+                *("containerd", "runc"),
+            ),
+            packages=("docker.io", "containerd", "runc", "tini"),
+            places=("usr/sbin",),
+        ),
+        "iptables": Server(
+            executables=("iptables-nft", "ip6tables-nft"),
+            packages=("iptables",),
+            places=("usr/sbin",),
+            files=(("XTABLES_LIBDIR", "usr/lib/*/xtables"),),
+        ),
+        "slirp4netns": Server(executables=("slirp4netns",), packages=("slirp4netns",)),
+        "debootstrap": Server(
+            executables=("debootstrap",),
+            packages=("debootstrap",),
+            places=("usr/sbin",),
+            files=(("DEBOOTSTRAP_DIR", "usr/share/debootstrap"),),
+        ),
         "wrk": Server(executables=("wrk",), packages=("wrk",)),
         "shellcheck": Server(executables=("shellcheck",), packages=("shellcheck",)),
+        "rclone": Server(executables=("rclone",), packages=("rclone",)),
     }
 )
 
@@ -179,6 +203,11 @@ def _wrap(name: str, folder: Path) -> None:
     """
     root = folder / "root"
     libraries = os.pathsep.join(map(str, root.glob("usr/lib/*-linux-gnu*")))
+    files = "".join(
+        f"export {variable}={shlex.quote(str(found))}\n"
+        for variable, place in SERVERS[name].files
+        for found in root.glob(place)
+    )
     bin_dir = folder / "bin.part"
     bin_dir.mkdir()
     for place in (*SERVERS[name].places, *_BIN_DIRS):
@@ -190,6 +219,7 @@ def _wrap(name: str, folder: Path) -> None:
                 "#!/bin/sh\n"
                 f"export LD_LIBRARY_PATH={shlex.quote(libraries)}"
                 '"${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"\n'
+                f"{files}"
                 f'exec {shlex.quote(str(program))} "$@"\n',
                 encoding="utf-8",
             )
