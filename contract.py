@@ -104,6 +104,7 @@ def nearest_hint(word: str, choices: tuple[str, ...]) -> str:
 
 
 _NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
+_UNITS: Mapping[str, int] = MappingProxyType({"KB": 1024, "MB": 1024**2, "GB": 1024**3})
 _BOOLEAN = one_of("true", "false")
 _SIZE = matching("a size like 100MB (KB, MB or GB)", r"[1-9][0-9]*(KB|MB|GB)")
 _PRESENT = matching("text without spaces around it", r"\S(.*\S)?")
@@ -405,6 +406,15 @@ class AppContract:
     def writable_dirs(self) -> tuple[str, ...]:
         """Directories to mount writable over a read-only root file system."""
         return (self.upload_dir, self.log_dir, self.temp_dir)
+
+    def upload_bytes(self, overrides: Mapping[str, str] = _NO_OVERRIDES) -> int:
+        """Return the size of the largest file that can be uploaded.
+
+        Args:
+            overrides: values of PLAIN variables that replace the defaults.
+        """
+        size = self._value("MAX_FILE_SIZE", overrides)
+        return int(size[:-2]) * _UNITS[size[-2:]]
 
     def variable(self, name: str) -> Variable | None:
         """Return the variable of this name, if the app has one."""

@@ -343,3 +343,15 @@ def test_docker_refuses_secrets_that_are_missing_or_none(
 ) -> None:
     with pytest.raises(KeyError):
         APP.docker_environment({}, secrets)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [("100MB", 104_857_600), ("512KB", 524_288), ("2GB", 2_147_483_648)],
+)
+def test_the_largest_upload_is_known_in_bytes(size: str, expected: int) -> None:
+    assert APP.upload_bytes({"MAX_FILE_SIZE": size}) == expected
+
+
+def test_the_largest_upload_is_the_guides_unless_overridden() -> None:
+    assert APP.upload_bytes() == 100 * 1024**2
