@@ -123,6 +123,8 @@ class AppImage(pulumi.ComponentResource):
 
     A superseded image stays, for a rollback; so does the last one on `destroy`. The
     provider would delete it from registry and engine. Expiry is the registry's.
+
+    Raises pulumi.RunError when there is nothing to build by.
     """
 
     ref: pulumi.Output[str]
@@ -222,8 +224,12 @@ def _source(build: Build) -> str:
 
     Computed here, because the provider's own is known after the tag is needed.
     """
+    try:
+        content = content_hash(Path(build.context), build.dockerfile)
+    except (OSError, ValueError) as problem:
+        raise pulumi.RunError(f"The image cannot be built: {problem}") from problem
     parts = [
-        content_hash(Path(build.context), build.dockerfile),
+        content,
         build.context,
         build.dockerfile,
         dict(build.build_args),

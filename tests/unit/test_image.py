@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.image import AppImage, AppImageArgs, Build, Login
@@ -235,5 +236,5 @@ def test_either_a_reference_or_a_build(both):
 
 
 def test_a_folder_that_is_not_there_is_refused_by_name(graph):
-    with pytest.raises(ValueError, match='"nowhere" is not a folder'):
+    with pytest.raises(pulumi.RunError, match='"nowhere" is not a folder'):
         graph.build(lambda: built(context="nowhere"))
