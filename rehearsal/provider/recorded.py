@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rehearsal.provider import schema
+from rehearsal.provider import schema, tls
 from rehearsal.provider.ledger import Entry, Ledger
 from rehearsal.provider.lifecycle import (
     GENERATED,
@@ -23,6 +23,7 @@ from rehearsal.provider.wire import Properties
 
 REPLACING: Mapping[str, frozenset[str] | None] = {
     "random": None,
+    "tls": None,
 }
 """Inputs whose change makes a new resource, by package or token; None means all."""
 
@@ -178,5 +179,7 @@ def _random_id(inputs: Properties) -> tuple[str, Properties]:
 GENERATORS: Mapping[str, Callable[[Properties], tuple[str, Properties]]] = {
     "random:index/randomPassword:RandomPassword": _password,
     "random:index/randomId:RandomId": _random_id,
+    "tls:index/privateKey:PrivateKey": tls.private_key,
+    "tls:index/selfSignedCert:SelfSignedCert": tls.self_signed_cert,
 }
 """Types whose whole point is their output, made here as the real provider makes it."""
