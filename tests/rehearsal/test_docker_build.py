@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from rehearsal.provider.docker_build import IMAGE, Image
 from rehearsal.provider.wire import UNKNOWN, Properties
+from rehearsal.report import Report, show
+from rehearsal.stages.stage import Supplies, supply_release
 
 TAG = "ghcr.io/s/app:1"
 
@@ -133,3 +137,18 @@ def test_a_preview_knows_no_digest() -> None:
 def test_what_cannot_be_built_is_refused(asked: dict[str, Any], problem: str) -> None:
     [found] = problems(**asked)
     assert problem in found
+
+
+def test_an_image_that_is_built_needs_no_stand_in() -> None:
+    supplies = Supplies()
+    supply_release({"stromhaltig:image": {"context": "app"}}, supplies)
+    assert "image" not in supplies.config
+    assert "image.ref" not in supplies.said
+
+
+@pytest.mark.parametrize("recorded", [{IMAGE: 1}, {}])
+def test_the_report_says_that_nothing_was_built(recorded: dict[str, int]) -> None:
+    console = Console(record=True, width=100, file=io.StringIO())
+    show(Report("staging", "3.250.0", "embedded", recorded=recorded), console)
+    said = "the image was not built" in console.export_text()
+    assert said is bool(recorded)
