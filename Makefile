@@ -9,18 +9,29 @@ PYTHON := .venv/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse rehearse-stop test test-unit test-rehearsal check format docs bench clean
+.PHONY: help rehearse rehearse-stop local local-stop cloud-init test test-unit test-rehearsal \
+        test-servers test-docker test-app check check-app format docs bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-rehearse: .venv/rehearsal.ready ## deploy STACK (default production) to an embedded AWS
+rehearse: .venv/rehearsal.ready ## run the life of STACK (default production), with nothing real behind it
 	@$(PYTHON) -m rehearsal run --stack $(STACK) $(ARGS)
 
 rehearse-stop: .venv/rehearsal.ready ## end a rehearsal that was kept with ARGS=--keep
 	@$(PYTHON) -m rehearsal stop
 
-test: .venv/dev.ready ## all tests: unit, provider, and the rehearsal with the real engine
+local: .venv/rehearsal.ready ## deploy the Docker stack for real, to this machine's Docker
+	@$(PYTHON) -m local up $(ARGS)
+
+local-stop: .venv/rehearsal.ready ## destroy what `make local` made, data included
+	@$(PYTHON) -m local stop
+
+cloud-init: .venv/rehearsal.ready ## write user data that prepares a Docker host; ARGS=--help
+	@$(PYTHON) -m host $(ARGS)
+
+test: .venv/dev.ready app/node_modules/.ready ## all tests
+	$(MAKE) test-app
 	$(PYTHON) -m pytest
 
 test-unit: .venv/dev.ready ## the fast suite
@@ -29,12 +40,28 @@ test-unit: .venv/dev.ready ## the fast suite
 test-rehearsal: .venv/dev.ready ## the provider's rows and the rehearsal itself
 	$(PYTHON) -m pytest tests/rehearsal
 
-check: .venv/dev.ready ## lint, format, types, lock file, generated documents
+test-servers: .venv/dev.ready app/node_modules/.ready ## proxy, backups and firewall, on real servers
+	$(PYTHON) -m pytest tests/proxy tests/backup tests/host
+
+test-docker: .venv/dev.ready app/node_modules/.ready ## image and Docker host in a Docker engine; needs root
+	$(PYTHON) -m pytest tests/docker
+
+test-app: .venv/dev.ready app/node_modules/.ready ## the app, against real PostgreSQL and Redis
+	@servers=$$($(PYTHON) -m tools.servers postgres redis) && \
+	  PATH="$$servers$${servers:+:}$$PATH" npm --prefix app test
+	npm --prefix app/client test
+
+check: .venv/dev.ready check-app ## lint, format, types, lock file, generated documents
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
 	$(UV) lock --check
 	$(PYTHON) -m tools.config_reference --check
+
+check-app: app/node_modules/.ready
+	npm --prefix app run lint
+	npm --prefix app run typecheck
+	npm --prefix app/client run lint
 
 format: .venv/dev.ready ## mend what ruff can mend
 	$(PYTHON) -m ruff check --fix
@@ -47,7 +74,8 @@ bench: .venv/dev.ready ## measure what docs/benchmarks.md states
 	$(PYTHON) -m bench
 
 clean: ## remove what was made here; the engine's cache is kept
-	rm -rf .venv .tools .rehearsal .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .rehearsal app/node_modules app/dist app/client/node_modules \
+	  app/client/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/rehearsal.ready: pyproject.toml uv.lock | $(UV)
 	@echo "Installing what the rehearsal needs ..."
@@ -58,6 +86,13 @@ clean: ## remove what was made here; the engine's cache is kept
 	@echo "Installing what development needs ..."
 	@$(UV) sync --quiet --locked --inexact --group dev
 	@touch $@ .venv/rehearsal.ready
+
+app/node_modules/.ready: app/package-lock.json app/client/package-lock.json
+	@command -v npm >/dev/null || { echo "The app needs Node 20 or newer, with npm." >&2; exit 1; }
+	@echo "Installing what the app needs ..."
+	@npm --prefix app ci --no-audit --no-fund --loglevel=error
+	@npm --prefix app/client ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .tools/uv/bin/uv:
 	@echo "No uv on this machine: installing $(UV_VERSION) into .tools ..."
