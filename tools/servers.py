@@ -33,8 +33,8 @@ DOWNLOAD_SECONDS: Final = 300.0
 """How long apt may take, for the lists as for the packages."""
 
 _BIN_DIRS: Final = ("usr/sbin", "usr/bin", "sbin", "bin")
-_NOT_STARTED: Final = (126, 127)
-"""Exit codes of a shell, and of the loader, for what cannot be run."""
+_NOT_LOADED: Final = ("error while loading shared libraries", "not found (required by")
+"""What the loader says of a program whose libraries are missing, or too old."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,7 @@ SERVERS: Final[Mapping[str, Server]] = MappingProxyType(
             files=(("DEBOOTSTRAP_DIR", "usr/share/debootstrap"),),
         ),
         "wrk": Server(executables=("wrk",), packages=("wrk",)),
+        "busybox": Server(executables=("busybox",), packages=("busybox",)),
         "shellcheck": Server(executables=("shellcheck",), packages=("shellcheck",)),
         "rclone": Server(executables=("rclone",), packages=("rclone",)),
     }
@@ -234,8 +235,8 @@ def _prove(name: str, program: Path) -> None:
         done = subprocess.run([program, "--version"], capture_output=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _missing(name, f"the one of its package does not run: {error}") from error
-    if done.returncode in _NOT_STARTED:
-        said = done.stderr.decode(errors="replace").strip()
+    said = done.stderr.decode(errors="replace").strip()
+    if any(complaint in said for complaint in _NOT_LOADED):
         raise _missing(name, f"the one of its package does not run: {said}")
 
 
