@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
 from rehearsal.provider.aws import ROWS
 from rehearsal.pulumi_cli import Event, Result
 from rehearsal.report import Report, Step
-from rehearsal.stages.stage import Stage, StageError, Thing, image_ref
+from rehearsal.stages.stage import Stage, StageError, Thing, next_image
 from rehearsal.workspace import Workspace
 
 REFUSED = "rehearsed failure: the service refuses this update"
@@ -99,7 +99,7 @@ class Lifecycle:
             created = [e for e in result.events if _is_made(e)]
             if self._report.plugins == "embedded":
                 self._sort(created)
-            self._read_outputs()
+            self._report.outputs = self._outputs()
             step.facts.append(
                 f"{len(created)} resources in {_components(result)} components, "
                 f"{len(self._report.outputs)} outputs"
@@ -115,15 +115,16 @@ class Lifecycle:
     def change(self) -> None:
         """A new image and one variable roll out; what holds data stays."""
         with self._step("change") as step:
-            image = image_ref("second release")
+            before = self._stage.deployed_image(self._report.outputs)
+            image = self._next_image("second release")
             app = self._workspace.stack_config().get("stromhaltig:app") or {}
             self._workspace.inject(
-                {"image": {"ref": image}, "app": {**app, "LOG_LEVEL": "debug"}}, {}
+                {"image": image, "app": {**app, "LOG_LEVEL": "debug"}}, {}
             )
             result = self._succeed("up", "--yes", "--skip-preview")
             step.changes = _changes(result)
             self._keep_data(result.events)
-            self._expect_deployed(image)
+            self._expect_release(image, before)
             step.facts += self._stage.check_change(result.events)
             step.facts.append("nothing that holds data was replaced")
             self._expect_no_changes()
@@ -152,8 +153,8 @@ class Lifecycle:
         """An update that fails half-way leaves a state to go on from."""
         with self._step("failing update") as step:
             before = self._stage.deployed_image(self._report.outputs)
-            image = image_ref("third release")
-            self._workspace.inject({"image": {"ref": image}}, {})
+            image = self._next_image("third release")
+            self._workspace.inject({"image": image}, {})
             with self._stage.refusing(REFUSED):
                 failed = self._run("up", "--yes", "--skip-preview")
             if failed.returncode == 0:
@@ -163,12 +164,12 @@ class Lifecycle:
             step.facts.append(f"exit code {failed.returncode}, the reason was printed")
             step.facts += self._stage.check_failed(before, self._report.outputs)
             if not self._stage.mends_by_retry:
-                image = image_ref("fourth release")
-                self._workspace.inject({"image": {"ref": image}}, {})
+                image = self._next_image("fourth release")
+                self._workspace.inject({"image": image}, {})
             recovered = self._succeed("up", "--yes", "--skip-preview")
             step.changes = _changes(recovered)
             self._keep_data(recovered.events)
-            self._expect_deployed(image)
+            self._expect_release(image, before)
             self._expect_no_changes()
             step.facts.append(
                 "the next update finished the work"
@@ -258,14 +259,24 @@ class Lifecycle:
         if lost:
             raise StepFailedError(f"replaced or deleted: {', '.join(lost)}")
 
-    def _expect_deployed(self, image: str) -> None:
-        deployed = self._stage.deployed_image(self._report.outputs)
-        if deployed != image:
-            raise StepFailedError(f"the app does not run {image}, but {deployed}")
+    def _next_image(self, release: str) -> dict[str, Any]:
+        return next_image(self._workspace.stack_config(), release)
 
-    def _read_outputs(self) -> None:
-        result = self._succeed("stack", "output", "--json")
-        self._report.outputs = yaml.safe_load(result.stdout)
+    def _expect_release(self, image: Mapping[str, Any], before: str) -> None:
+        """The app runs what the `image` setting asks for, and not what it ran before.
+
+        What a build gives is known from the program's own output only.
+        """
+        wanted = image.get("ref") or self._outputs()["release"]
+        deployed = self._stage.deployed_image(self._report.outputs)
+        if wanted == before or deployed != wanted:
+            raise StepFailedError(
+                f"the app does not run {wanted}, but {deployed}; before: {before}"
+            )
+
+    def _outputs(self) -> dict[str, Any]:
+        outputs = self._succeed("stack", "output", "--json").stdout
+        return dict(yaml.safe_load(outputs))
 
     def _check_secrets(self, step: Step) -> None:
         values = [v for v in self._stage.secret_values() if v]

@@ -229,6 +229,8 @@ class RemoteImage(_OnHost):
         del name
         asked = str([inputs["name"], inputs.get("triggers"), inputs.get("build")])
         image = _digest("image", asked)
+        if inputs["name"].startswith("sha256:"):  # an image that is there, by its id
+            image = inputs["name"]
         repository, _, digest = str(inputs["name"]).partition("@")
         outputs = {
             "imageId": image,

@@ -10,6 +10,7 @@ from urllib.error import URLError
 from components.docker.app import HOST as APP
 from rehearsal.cloud import EmbeddedCloud
 from rehearsal.provider.docker import CONTAINER, IMAGE, NETWORK, VOLUME
+from rehearsal.provider.docker_build import IMAGE as BUILD
 from rehearsal.provider.ledger import Entry
 from rehearsal.provider.recorded import STATE_ONLY
 from rehearsal.pulumi_cli import Event
@@ -23,6 +24,7 @@ _KINDS = {
     IMAGE: "image",
     NETWORK: "network",
     VOLUME: "volume",
+    BUILD: "built image",
 }
 
 _MADE = "create-replacement"
@@ -41,13 +43,14 @@ class DockerStage:
     """
 
     unproven = (
-        "that containers start, become healthy and serve (none ever runs)",
+        "that containers start, become healthy and serve (none ever runs: make local)",
         "that images exist and can be pulled or built",
         "that no request is lost while containers are replaced",
-        "that migrations succeed and backups can be restored",
+        "that migrations succeed, and that backups can be restored",
         "that the certificate is issued and renewed",
         "that the host is reached, prepared and firewalled",
-        "what Docker itself answers (only what it would refuse by name is refused)",
+        "that Docker takes it all (looked for: clashes of names and ports, and what is "
+        "used before it is made or deleted while it is used)",
     )
     data_types = frozenset({VOLUME})
     troubles = (URLError,)
@@ -63,11 +66,15 @@ class DockerStage:
         self._given: list[str] = []
 
     def supply(self, config: Mapping[str, Any]) -> Supplies:
-        """An address, and what every platform needs."""
+        """What every platform needs, and an address where this machine's is not meant.
+
+        It is where a folder is built into the engine that runs it.
+        """
         supplies = Supplies()
         supply_release(config, supplies)
         host = config.get("stromhaltig:host") or {}
-        if not host.get("address"):
+        image = config.get("stromhaltig:image") or {}
+        if not (host.get("address") or image.get("context")):
             supplies.config["host"] = {**host, "address": ADDRESS}
             supplies.said["host.address"] = f"{ADDRESS}, which nothing connects to"
         self._given = list(supplies.secrets.values())
@@ -107,6 +114,8 @@ class DockerStage:
         for name in replaced:
             if (_GONE, name) in order[: order.index((_MADE, name))]:
                 raise StageError(f"{name} was deleted before the new one was there")
+        if not replaced:
+            raise StageError("no container of the app was replaced")
         release = {image for _, image in self._serving()}
         running = {entry.name for entry, image in self._images() if image in release}
         if strangers := sorted(set(replaced) - running):
@@ -146,19 +155,18 @@ class DockerStage:
         return [f"{len(before)} containers of the release before are still there"]
 
     def kept(self, left: Collection[Thing]) -> set[Thing]:
-        """Images stay on the host, for who goes back to them."""
-        return {thing for thing in left if thing.ending}
+        """Images stay on the host or in the registry, for who goes back to them."""
+        return {t for t in left if t.ending or t.kind == _KINDS[BUILD]}
 
     def _containers(self) -> list[Entry]:
         return [entry for entry in self._cloud.recorded() if entry.token == CONTAINER]
 
     def _images(self) -> list[tuple[Entry, str]]:
         """Each container with the image that it was asked to run, by its reference."""
-        names = {
-            entry.outputs["imageId"]: entry.inputs["name"]
-            for entry in self._cloud.recorded()
-            if entry.token == IMAGE
-        }
+        images = [each for each in self._cloud.recorded() if each.token == IMAGE]
+        # Of a tag and a digest for the same image, the digest comes last, and stays.
+        images.sort(key=lambda image: "sha256:" in image.inputs["name"])
+        names = {image.outputs["imageId"]: image.inputs["name"] for image in images}
         return [
             (entry, str(names.get(entry.inputs["image"], entry.inputs["image"])))
             for entry in self._containers()
@@ -205,5 +213,5 @@ class DockerStage:
 
 def _thing(entry: Entry) -> Thing:
     kind = _KINDS.get(entry.token, entry.token)
-    name = str(entry.inputs.get("name") or entry.name)
+    name = str(entry.inputs.get("name") or entry.outputs.get("ref") or entry.name)
     return Thing(kind, name, "stays on the host" if entry.left else "")

@@ -133,6 +133,18 @@ def image_ref(of: str, repository: str = REPOSITORY) -> str:
     return f"{repository}@sha256:{hashlib.sha256(of.encode()).hexdigest()}"
 
 
+def next_image(config: Mapping[str, Any], release: str) -> dict[str, Any]:
+    """The `image` setting of another release: another digest, or another build.
+
+    config: the stack file's `config` section; release: what tells it from others.
+    """
+    image = config.get("stromhaltig:image") or {}
+    if not image.get("context"):
+        return {"ref": image_ref(release)}
+    arguments = {**image.get("build_args", {}), "REHEARSED": release}
+    return {**image, "build_args": arguments}
+
+
 def supply_release(config: Mapping[str, Any], supplies: Supplies) -> None:
     """Stand in for what every platform needs: an image and the operator's values.
 

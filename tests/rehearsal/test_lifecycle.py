@@ -153,6 +153,14 @@ def test_a_change_that_does_not_reach_the_app_fails(life):
         life(result(event("update", SERVICE))).change()
 
 
+def test_a_build_that_gives_the_same_image_again_fails(life, stack):
+    stack.config = {"stromhaltig:image": {"context": "app"}}
+    answers = result(), result(stdout='{"release": "old@sha256"}')
+    with pytest.raises(StepFailedError, match=r"but old@sha256; before: old@sha256"):
+        life(*answers).change()
+    assert stack.config["image"]["build_args"] == {"REHEARSED": "second release"}
+
+
 def drift(mended: bool, seen_as: str = "update") -> Drift:
     return Drift(
         "somebody did it",

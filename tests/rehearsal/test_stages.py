@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rehearsal import stages
-from rehearsal.cloud import Addresses
+from rehearsal.cloud import Addresses, EmbeddedCloud
+from rehearsal.provider.docker import CONTAINER, IMAGE, NETWORK, TYPES
+from rehearsal.provider.ledger import Entry, Ledger
+from rehearsal.provider.lifecycle import InitFailedError
+from rehearsal.provider.recorded import Recorded
 from rehearsal.provider.row import Aws
+from rehearsal.pulumi_cli import Event
 from rehearsal.stages import StageError, Thing
 from rehearsal.stages.aws import AwsStage
-from rehearsal.stages.stage import image_ref
+from rehearsal.stages.docker import ADDRESS, DockerStage
+from rehearsal.stages.stage import image_ref, next_image
+
+PASSWORD = "random:index/randomPassword:RandomPassword"
 
 
 def on(endpoint: str) -> Any:
@@ -30,6 +38,10 @@ class TestChoice:
     def test_a_platform_that_cannot_be_rehearsed_is_named(self):
         with pytest.raises(StageError, match=r'"awss" cannot .*Did you mean "aws"\?'):
             stages.platform({"stromhaltig:platform": "awss"})
+
+    def test_a_docker_host_is_one(self):
+        config = {"stromhaltig:platform": "docker"}
+        assert isinstance(stages.choose(on("http://127.0.0.1:1"), config), DockerStage)
 
 
 class TestAws:
@@ -87,3 +99,221 @@ class TestAws:
 
     def test_a_key_that_is_left_without_a_snapshot_is_forgotten(self, stage: AwsStage):
         assert stage.kept({Thing("KMS key", "key")}) == set()
+
+
+class Recording:
+    """A cloud of which only the record of a Docker host is asked for."""
+
+    addresses = Addresses("http://127.0.0.1:1", 0)
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+
+    def recorded(self) -> list[Entry]:
+        return [Entry(**entry) for entry in self.ledger.as_list()]
+
+    def spoil(self, entry: Entry, inputs: dict[str, Any]) -> None:
+        self.ledger.spoil(entry.token, entry.id, inputs)
+
+    def remove(self, entry: Entry) -> None:
+        self.ledger.strike(entry.token, entry.id)
+
+    def break_new(self, token: str, name: str, message: str) -> None:
+        self.ledger.break_new(token, name, message)
+
+    def heal(self) -> None:
+        self.ledger.heal()
+
+    def make(self, token: str, logical: str, /, **inputs: Any) -> str:
+        kind = TYPES.get(token, Recorded)(token, self.ledger)
+        checked, problems = kind.check(logical, {}, inputs, logical.encode())
+        assert problems == []
+        id, _ = kind.create(logical, checked)
+        return id
+
+
+OLD, NEW = image_ref("old"), image_ref("new")
+OUTPUTS = {"database_container": "database", "cache_container": "cache"}
+
+
+class TestDocker:
+    """A Docker host that is only recorded."""
+
+    @pytest.fixture
+    def cloud(self) -> Recording:
+        """A host with a database, a cache, and two containers of the app."""
+        cloud = Recording()
+        cloud.make(NETWORK, "edge", name="edge")
+        self.pull(cloud, OLD)
+        for name in ("database", "cache"):
+            limits = {"memory": 256, "restart": "always"}
+            cloud.make(CONTAINER, name, name=name, image=name, **limits)
+        self.start(cloud, "app-0", OLD)
+        self.start(cloud, "app-1", OLD)
+        return cloud
+
+    @pytest.fixture
+    def stage(self, cloud: Recording) -> DockerStage:
+        return DockerStage(cast(EmbeddedCloud, cloud), {})
+
+    def pull(self, cloud: Recording, ref: str) -> None:
+        cloud.make(IMAGE, "image", name=ref, keepLocally=True)
+
+    def start(self, cloud: Recording, name: str, ref: str) -> str:
+        images = cloud.ledger.of_type(IMAGE)
+        image = next(i.outputs["imageId"] for i in images if i.inputs["name"] == ref)
+        networks = [{"name": "edge", "aliases": ["app"]}]
+        unique = f"{name}-{len(cloud.recorded())}"
+        return cloud.make(
+            CONTAINER, name, name=unique, image=image, networksAdvanced=networks
+        )
+
+    def replaced(self, *ops: tuple[str, str]) -> list[Event]:
+        return [
+            Event(phase="done", op=op, urn=f"urn::x::{CONTAINER}::{n}", type=CONTAINER)
+            for op, n in ops
+        ]
+
+    def test_the_app_is_what_the_proxy_finds(self, stage: DockerStage) -> None:
+        assert stage.deployed_image({}) == OLD
+
+    def test_a_container_that_never_became_healthy_is_no_release(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        with stage.refusing("unhealthy"), pytest.raises(InitFailedError):
+            self.start(cloud, "app-0", OLD)
+        assert stage.deployed_image({}) == f"{OLD}, {OLD} (never healthy)"
+        self.start(cloud, "app-0", OLD)
+
+    def test_of_a_tag_and_a_digest_the_digest_is_told(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        tagged = cloud.make(IMAGE, "built", name="app:1")
+        id = cloud.ledger.of_type(IMAGE)[-1].outputs["imageId"]
+        assert tagged.startswith(id)
+        cloud.make(IMAGE, "app", name=id)
+        for entry in cloud.ledger.of_type(CONTAINER):
+            cloud.remove(entry)
+        self.start(cloud, "app-0", id)
+        assert stage.deployed_image({}) == id
+
+    def test_a_change_that_makes_before_it_deletes_passes(
+        self, stage: DockerStage
+    ) -> None:
+        made, gone = "create-replacement", "delete-replaced"
+        order = [("same", "database"), (made, "app-0"), (made, "app-1")]
+        facts = stage.check_change(
+            self.replaced(*order, (gone, "app-0"), (gone, "app-1"))
+        )
+        assert facts[0].startswith("2 containers of the app replaced")
+        assert facts[0].endswith(": app-0, app-1")
+        assert facts[1] == "1 other containers untouched"
+
+    @pytest.mark.parametrize(
+        ("order", "reason"),
+        [
+            (
+                [("delete-replaced", "app-0"), ("create-replacement", "app-0")],
+                "app-0 was deleted before the new one was there",
+            ),
+            ([("create-replacement", "cache")], "replaced, but not the app's: cache"),
+            ([("update", "cache")], "no container of the app was replaced"),
+        ],
+    )
+    def test_a_change_with_a_gap_or_of_others_does_not(
+        self, stage: DockerStage, order: list[tuple[str, str]], reason: str
+    ) -> None:
+        with pytest.raises(StageError, match=reason):
+            stage.check_change(self.replaced(*order))
+
+    def test_each_drift_is_done_and_can_be_undone(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        removed, unattended, squeezed = stage.drifts(OUTPUTS)
+        for drift in (removed, unattended, squeezed):
+            assert drift.mended()
+            drift.spoil()
+            assert not drift.mended()
+        assert (removed.seen_as, unattended.seen_as) == ("delete", "update")
+        assert squeezed.says == "docker update --memory 128m cache"
+        self.start(cloud, "app-0", OLD)
+        for name, inputs in (
+            ("database", {"restart": "always"}),
+            (
+                "cache",
+                {"memory": 256},
+            ),
+        ):
+            [entry] = [e for e in cloud.recorded() if e.name == name]
+            cloud.spoil(entry, inputs)
+        assert all(drift.mended() for drift in (removed, unattended, squeezed))
+
+    def test_a_failed_release_leaves_the_one_before(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        self.pull(cloud, NEW)
+        self.start(cloud, "app-0", NEW)
+        assert stage.check_failed(OLD, {}) == [
+            "2 containers of the release before are still there"
+        ]
+        cloud.remove(next(e for e in cloud.recorded() if e.name == "app-1"))
+        self.start(cloud, "app-1", NEW)
+        with pytest.raises(StageError, match="the release before is gone: app-1"):
+            stage.check_failed(OLD, {})
+
+    def test_only_images_are_meant_to_stay(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        cloud.make("random:index/randomId:RandomId", "id", byteLength=4)
+        for entry in cloud.ledger.of_type(CONTAINER):
+            if entry.name.startswith("app"):
+                TYPES[CONTAINER](CONTAINER, cloud.ledger).delete(entry.id, {}, {})
+        [image] = cloud.ledger.of_type(IMAGE)
+        TYPES[IMAGE](IMAGE, cloud.ledger).delete(image.id, {}, {})
+        left = stage.inventory()
+        stays = Thing("image", OLD, "stays on the host")
+        others = {Thing("container", "database"), Thing("container", "cache")}
+        assert left == {stays, Thing("network", "edge"), *others}
+        assert stage.kept(left) == {stays}
+
+    def test_secrets_are_the_given_and_the_made_ones(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        for name in ("one", "other"):
+            cloud.make(PASSWORD, name, length=20)
+        given = stage.supply({}).secrets.values()
+        values = stage.secret_values()
+        assert set(given) <= set(values)
+        assert len(set(values)) == len(given) + 2
+
+    def test_production_is_given_what_only_its_operator_knows(
+        self, stage: DockerStage
+    ) -> None:
+        supplied = stage.supply({"stromhaltig:app": {"LOG_LEVEL": "warn"}})
+        assert supplied.config["app"]["LOG_LEVEL"] == "warn"
+        assert supplied.config["app"]["SMTP_HOST"] == supplied.said["app.SMTP_HOST"]
+        assert supplied.config["host"] == {"address": ADDRESS}
+        staging = stage.supply({"stromhaltig:environment": "staging"})
+        assert "app" not in staging.config
+
+    def test_this_machines_engine_is_left_to_a_stack_that_builds_for_it(
+        self, stage: DockerStage
+    ) -> None:
+        supplied = stage.supply({"stromhaltig:image": {"context": "app"}})
+        assert {"host", "image"}.isdisjoint(supplied.config)
+
+
+class TestNextImage:
+    """What makes another release."""
+
+    def test_a_reference_is_another_digest(self) -> None:
+        one, two = (next_image({}, release) for release in ("one", "two"))
+        assert one != two
+        assert one["ref"].startswith("ghcr.io/stromdao/stromhaltig@sha256:")
+
+    def test_a_folder_is_built_with_another_argument(self) -> None:
+        image = {"context": "app", "build_args": {"NODE": "24"}}
+        assert next_image({"stromhaltig:image": image}, "two") == {
+            "context": "app",
+            "build_args": {"NODE": "24", "REHEARSED": "two"},
+        }
