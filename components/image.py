@@ -199,18 +199,18 @@ def _image_args(
         dockerfile=docker_build.DockerfileArgs(
             location=str(Path(build.context, build.dockerfile))
         ),
-        build_args=build.build_args,
-        platforms=[docker_build.Platform(each) for each in build.platforms],
+        build_args=build.build_args or None,
+        platforms=[docker_build.Platform(each) for each in build.platforms] or None,
         tags=tags,
         push=not build.load,
-        load=build.load,
+        load=build.load or None,
         # Only buildx itself can use the builder inside an engine.
-        exec_=build.load,
+        exec_=build.load or None,
         build_on_preview=False,
         builder=_builder(build),
         registries=_registries(build.login),
-        cache_from=[docker_build.CacheFromArgs(raw=each) for each in cache[:1]],
-        cache_to=[docker_build.CacheToArgs(raw=each) for each in cache[1:]],
+        cache_from=[docker_build.CacheFromArgs(raw=each) for each in cache[:1]] or None,
+        cache_to=[docker_build.CacheToArgs(raw=each) for each in cache[1:]] or None,
     )
 
 
