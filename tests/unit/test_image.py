@@ -81,8 +81,8 @@ def test_a_build_is_pushed_under_one_tag_of_its_own(graph):
     unique = graph.one(RANDOM_ID).outputs["hex"]
     assert image["tags"] == [f"{PLACE}:sha-{source(graph)[:12]}-{unique}"]
     assert image["push"] is True
-    assert not image["load"]
-    assert not image["exec"]
+    assert not image.get("load")
+    assert not image.get("exec")
 
 
 def test_an_unchanged_folder_keeps_its_tag(graph):
