@@ -5,6 +5,7 @@ python -m bench rehearsal          each step with the real engine, memory
 python -m bench unit               the fast test suite
 python -m bench clone              fresh clone to finished rehearsal, engine cached
 python -m bench clone --uncached   the same with an empty cache folder
+python -m bench image              size and build times of the app's image
 """
 
 from __future__ import annotations
@@ -109,6 +110,18 @@ def clone(
         subprocess.run(["make", "rehearse"], cwd=target, env=environment, check=True)
         cache = "empty" if uncached else "warm"
         print(f"engine cache {cache}: {time.perf_counter() - began:.0f} s")
+
+
+@app.command()
+def image(
+    node_image: Annotated[
+        str | None, typer.Option(help="Another base than the Dockerfile's.")
+    ] = None,
+) -> None:
+    """What the image adds to its base, and how long builds of it take."""
+    from bench.image import measure, pinned_base
+
+    print(measure(node_image or pinned_base(), os.environ))
 
 
 def _register(services: int) -> dict[str, float]:
