@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_docker as docker
 
+from components.docker import proxy as proxies
+from components.docker.app import HOST as APP_HOST
 from components.docker.app import App, AppArgs
 from components.docker.backup import Backup, BackupArgs, Offsite
 from components.docker.cache import Cache, CacheArgs
@@ -17,11 +21,14 @@ from components.docker.confinement import LogRotation
 from components.docker.database import HOST as DATABASE_HOST
 from components.docker.database import Database, DatabaseArgs
 from components.docker.networks import Networks
+from components.docker.proxy import Proxy, ProxyArgs
+from components.docker.proxy_config import ProxyConfig
 from components.docker.secrets import Secrets, SecretsArgs
 from components.docker.task import Task, TaskArgs
 from components.image import AppImage, AppImageArgs, Build, Platform
 from contract import AppContract
 from settings.docker import ACCESS_KEY, SECRET_KEY, DockerSettings
+from settings.docker import Proxy as ProxySettings
 
 _PLATFORMS: Mapping[str, Platform] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
@@ -53,6 +60,9 @@ class DockerOutputs:
 
     app_containers: Sequence[pulumi.Output[str]]
     """Names of the app's containers."""
+
+    proxy_container: pulumi.Output[str]
+    """Name of the nginx container."""
 
     database_container: pulumi.Output[str]
     """Name of the PostgreSQL container."""
@@ -210,6 +220,22 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         opts=there,
     )
 
+    proxy = Proxy(
+        name,
+        ProxyArgs(
+            image=settings.proxy.image,
+            network=networks.edge,
+            client=client.volume,
+            config=_proxy_config(settings, contract),
+            certificate=_certificate(settings.proxy),
+            letsencrypt=_letsencrypt(settings.proxy),
+            bind=settings.proxy.bind,
+            http_port=settings.proxy.http_port,
+            https_port=settings.proxy.https_port,
+            logs=logs,
+        ),
+        opts=there,
+    )
     backup = Backup(
         name,
         BackupArgs(
@@ -240,6 +266,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         transport=f"https, certificate: {settings.proxy.certificate}",
         release=release.ref,
         app_containers=app.containers,
+        proxy_container=proxy.container,
         database_container=database.container,
         database_name=database.name,
         cache_container=cache.container,
@@ -278,6 +305,48 @@ def _image(settings: DockerSettings) -> AppImageArgs:
             builder=wanted.builder,
         )
     )
+
+
+def _proxy_config(settings: DockerSettings, contract: AppContract) -> ProxyConfig:
+    wanted = settings.proxy
+    return ProxyConfig(
+        hosts=settings.domain.hosts if settings.domain else (),
+        upstream_host=APP_HOST,
+        upstream_port=contract.port,
+        client_dir=proxies.CLIENT,
+        acme_dir=proxies.ACME if wanted.certificate == "letsencrypt" else None,
+        trusted_proxies=wanted.trusted_proxies,
+        api_per_second=wanted.api_per_second,
+        api_burst=wanted.api_burst,
+        login_per_minute=wanted.login_per_minute,
+        login_burst=wanted.login_burst,
+        upload_limit=contract.upload_bytes(settings.app),
+        public_https_port=wanted.https_port,
+        hsts_preload=wanted.hsts_preload,
+        nginx_version=_version(wanted.image),
+    )
+
+
+def _version(image: str) -> str:
+    """Return the version in an image's tag; a digest is taken for a current one."""
+    tag = re.search(r":([0-9]+\.[0-9]+(\.[0-9]+)?)", image)
+    return tag[1] if tag else ProxyConfig.nginx_version
+
+
+def _certificate(proxy: ProxySettings) -> proxies.Certificate | None:
+    """Return the operator's own certificate, if it comes from files."""
+    if not (proxy.certificate_file and proxy.key_file):
+        return None
+    return proxies.Certificate(
+        chain=Path(proxy.certificate_file).read_text(encoding="ascii"),
+        key=pulumi.Output.secret(Path(proxy.key_file).read_text(encoding="ascii")),
+    )
+
+
+def _letsencrypt(proxy: ProxySettings) -> proxies.LetsEncrypt | None:
+    if proxy.certificate != "letsencrypt" or not proxy.email:
+        return None
+    return proxies.LetsEncrypt(email=proxy.email, image=proxy.certbot_image)
 
 
 def _offsite(settings: DockerSettings) -> Offsite | None:
