@@ -50,10 +50,15 @@ class ImageFigures:
 
 
 def pinned_base() -> str:
-    """The base that the Dockerfile names."""
+    """The base that the Dockerfile names.
+
+    Raises:
+        ValueError: when it names none.
+    """
     text = (APP_FOLDER / "Dockerfile").read_text()
     found = re.search(r"^ARG NODE_IMAGE=(\S+)$", text, re.MULTILINE)
-    assert found, "the Dockerfile has no ARG NODE_IMAGE"
+    if found is None:
+        raise ValueError("the Dockerfile has no ARG NODE_IMAGE")
     return found[1]
 
 
