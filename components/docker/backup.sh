@@ -49,7 +49,7 @@ run() {
   trap stop TERM INT
   # Jobs get process groups of their own: a signal reaches what they started, too.
   set -m
-  : >"$BACKUP_DIR/.started"
+  touch "$BACKUP_DIR/.started"
   local due kinds kind failed
   kinds=$(missing)
   due=0
@@ -59,7 +59,8 @@ run() {
     in_background sleep "$due"
     failed=
     for kind in ${kinds:-$KINDS}; do
-      in_background back_up "$kind" || failed+=" $kind"
+      in_background back_up "$kind"
+      ((result == 0)) || failed+=" $kind"
     done
     # A failure of one is no reason to make the other again.
     kinds=$failed
@@ -75,13 +76,14 @@ run() {
 
 once() {
   check_settings
-  local kind result=0
-  set -m
   trap stop TERM INT
+  set -m
+  local kind all=0
   for kind in $KINDS; do
-    in_background back_up "$kind" || result=1
+    in_background back_up "$kind"
+    ((result == 0)) || all=1
   done
-  return $result
+  return "$all"
 }
 
 list() {
@@ -210,28 +212,28 @@ SQL
 # Reads a dump to its end: whole, with the data of these tables, or of any.
 check_dump() {
   gzip -dc "$1" | TABLES=${2:-} awk '
+    BEGIN { count = split(ENVIRON["TABLES"], tables, "\n") }
     /^COPY / {
-      table = substr($0, 6)
-      sub(/ \(.*/, "", table)
-      found[table] = 1
       any = 1
+      for (i = 1; i <= count; i++) if (index($0, "COPY " tables[i] " ") == 1) found[i] = 1
     }
     { last[NR % 10] = $0 }
     END {
       for (line in last) if (last[line] == "-- PostgreSQL database dump complete") complete = 1
-      if (!complete) { print "backup: it does not come to an end" > "/dev/stderr"; exit 1 }
-      count = split(ENVIRON["TABLES"], tables, "\n")
-      for (i = 1; i <= count; i++) if (!(tables[i] in found)) {
-        print "backup: it lacks the table " tables[i] > "/dev/stderr"
-        exit 1
-      }
-      if (!any) { print "backup: it holds no data" > "/dev/stderr"; exit 1 }
+      if (!complete) problem = "it does not come to an end"
+      else if (!any) problem = "it holds no data"
+      for (i = 1; i <= count; i++) if (complete && !found[i]) problem = "it lacks the table " tables[i]
+      if (!problem) exit
+      print "backup: " problem > "/dev/stderr"
+      exit 1
     }'
 }
 
-# How many files an archive holds; reads it to its end.
+# How many files an archive holds; reads it to its end. By their permissions: a name
+# may have more than one line.
 archived() {
-  gzip -dc "$1" | tar -tf - | awk '!/\/$/ { count++ } END { print count + 0 }'
+  gzip -dc "$1" | tar -tvf - |
+    awk '/^[-lhbcp][-r][-w][-xsS][-r][-w][-xsS][-r][-w][-xtT] / { n++ } END { print n + 0 }'
 }
 
 count_files() {
@@ -289,10 +291,13 @@ size() { stat -c %s "$1"; }
 # 20261122023000 of stromhaltig_20261122_023000.sql.gz
 stamp_of() { sed -E 's/.*_([0-9]{8})_([0-9]{6})\..*/\1\2/' <<<"$1"; }
 
+# Leaves in `result` how it ended. Never part of a condition: there, what it runs would
+# go on after an error.
 in_background() {
   "$@" &
   job=$!
-  wait "$job"
+  result=0
+  wait "$job" || result=$?
 }
 
 # Also ends what is being made; it removes what it began.
