@@ -105,7 +105,7 @@ def gone(clone: Path, seconds: float = 20) -> bool:
 
 
 @pytest.mark.parametrize(("stack", "least"), [("production", 60), ("staging", 60)])
-def test_each_committed_stack_passes_every_step(clone, stack, least):
+def test_each_stack_on_aws_passes_every_step(clone, stack, least):
     done = rehearse(clone, "run", "--stack", stack, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
@@ -116,6 +116,54 @@ def test_each_committed_stack_passes_every_step(clone, stack, least):
     assert "domain.zone_id" in report["injected"]
     assert processes_in(clone) == []
     assert not (clone / ".rehearsal" / stack).exists()
+
+
+def test_the_docker_host_passes_every_step_and_is_only_recorded(clone):
+    done = rehearse(clone, "run", "--stack", "docker", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert [step["name"] for step in report["steps"]] == STEPS
+    assert report["emulated"] == {}
+    recorded = report["recorded"]
+    assert recorded["docker:index/container:Container"] >= 10
+    assert recorded["docker:index/volume:Volume"] >= 5
+    assert "that containers start" in " ".join(report["unproven"])
+    facts = {step["name"]: " ".join(step["facts"]) for step in report["steps"]}
+    assert "stromhaltig-docker-app-0" in facts["change"]
+    assert "made before the old one was deleted" in facts["change"]
+    assert "2 containers of the release before" in facts["failing update"]
+    assert {kept.split()[0] for kept in report["kept"]} <= {"image"}
+    assert processes_in(clone) == []
+
+
+@pytest.fixture
+def altered(clone, tmp_path):
+    """A clone in which one text of one file is another."""
+
+    def alter(file: str, old: str, new: str) -> Path:
+        target = tmp_path / "clone"
+        shutil.copytree(clone, target, ignore=shutil.ignore_patterns(".rehearsal"))
+        text = (target / file).read_text()
+        assert text.count(old) == 1
+        (target / file).write_text(text.replace(old, new))
+        return target
+
+    return alter
+
+
+def test_a_gap_between_two_releases_of_the_docker_host_fails(altered):
+    confinement = "components/docker/confinement.py"
+    gap = altered(confinement, "delete_before_replace=False", "protect=False")
+    done = rehearse(gap, "run", "--stack", "docker", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["steps"][-1]["name"] == "change"
+    assert "was deleted before the new one was there" in done.stdout
+
+
+def test_only_aws_can_be_rehearsed_with_official_plugins(clone):
+    done = rehearse(clone, "run", "--stack", "docker", "--plugins", "official")
+    assert done.returncode == 2
+    assert "--plugins official: only AWS is emulated" in done.stderr
 
 
 def test_the_stack_files_are_used_but_not_written(clone):
@@ -172,14 +220,11 @@ def test_a_port_in_use_is_named_and_nothing_is_left(clone):
 def test_an_unknown_stack_names_those_that_exist(clone):
     done = rehearse(clone, "run", "--stack", "prodution")
     assert done.returncode == 2
-    assert "Stacks here: production, staging" in done.stderr
+    assert "Stacks here: docker, production, staging" in done.stderr
 
 
-def test_bad_settings_fail_the_rehearsal_before_anything_is_made(clone, tmp_path):
-    broken = tmp_path / "clone"
-    shutil.copytree(clone, broken, ignore=shutil.ignore_patterns(".rehearsal"))
-    file = broken / "Pulumi.staging.yaml"
-    file.write_text(file.read_text().replace("nat: instance", "nat: instnace"))
+def test_bad_settings_fail_the_rehearsal_before_anything_is_made(altered):
+    broken = altered("Pulumi.staging.yaml", "nat: instance", "nat: instnace")
     done = rehearse(broken, "run", "--stack", "staging", "--json")
     assert done.returncode == 1
     report = json.loads(done.stdout)
