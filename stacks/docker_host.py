@@ -159,7 +159,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
                 "REDIS_URL": cache.url,
             },
             generated=contract.to_generate(settings.secrets),
-            image=image.image_id,
+            image=database.image,  # stays, where the app's changes with each release
             owner=contract.uid,
         ),
         opts=there,

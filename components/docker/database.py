@@ -65,6 +65,9 @@ class Database(pulumi.ComponentResource):
     name: str
     """Database, and the app's role in it."""
 
+    image: pulumi.Output[str]
+    """ID of the image."""
+
     container: pulumi.Output[str]
     """Name of the container."""
 
@@ -167,6 +170,7 @@ class Database(pulumi.ComponentResource):
             )
         )
         self.name = ROLE
+        self.image = image.image_id
         self.container = container.name
         self.volume = volume.name
         self.register_outputs({"container": self.container, "volume": self.volume})

@@ -188,9 +188,9 @@ def test_a_new_image_replaces_the_app_and_nothing_that_holds_data():
     before, after = deploy(), deploy(image={"ref": IMAGE.replace("1" * 64, "2" * 64)})
 
     changed = {
-        name
-        for name, container in containers(after).items()
-        if container.inputs != containers(before)[name].inputs
+        container.name.removeprefix("stromhaltig-docker-")
+        for container in after.all(CONTAINER)
+        if container.inputs != before.one(CONTAINER, container.name).inputs
     }
     assert changed == {"app-0", "app-1", "migration", "client"}
 
