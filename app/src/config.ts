@@ -181,9 +181,9 @@ function withSecretsFromFiles(env: Environment, names: readonly string[]) {
 }
 
 function describe(name: string, value: string | undefined, says: string): string {
-  const alternative = SECRETS.includes(name) ? `, or ${name}_FILE to a file that holds it` : '';
-  if (value === undefined) return `${name}: is not set. Set it to ${says}${alternative}.`;
-  if (value === '') return `${name}: is empty. Set it to ${says}${alternative}.`;
+  const remedy = SECRETS.includes(name) ? ` Set it, or ${name}_FILE to a file that holds it.` : ' Set it.';
+  if (value === undefined) return `${name}: is missing, and must be ${says}.${remedy}`;
+  if (value === '') return `${name}: is empty, and must be ${says}.${remedy}`;
   const shown = SECRETS.includes(name) ? 'the value (not shown)' : `"${value}"`;
   return `${name}: ${shown} is not ${says}.`;
 }

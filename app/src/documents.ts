@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { requireUser, userOf } from './auth.ts';
 import type { Config } from './config.ts';
 import { inTransaction } from './database.ts';
-import { HttpError, requireType, tooLarge, validate } from './errors.ts';
+import { HttpError, requireType, validate } from './errors.ts';
 import { recordEvent } from './events.ts';
 import type { Services } from './services.ts';
 
@@ -61,9 +61,12 @@ export function documentRoutes(services: Services): Router {
       );
       const document = rows[0];
       if (!document) throw new HttpError(404, 'There is no such document');
-      // Never shown in our own origin, whatever type the uploader claimed.
-      res.attachment(document.name).type(document.mediaType);
-      res.sendFile(document.id, { root: config.UPLOAD_DIR, cacheControl: false });
+      // As an attachment: never shown in our own origin, whatever type the uploader claimed.
+      res.download(document.id, document.name, {
+        root: config.UPLOAD_DIR,
+        cacheControl: false,
+        headers: { 'Content-Type': document.mediaType },
+      });
     });
 }
 
@@ -85,7 +88,25 @@ function receiveFile({ MAX_FILE_SIZE, UPLOAD_DIR }: Config): RequestHandler {
   };
   const storage = multer.diskStorage(options);
   const limits = { fileSize: MAX_FILE_SIZE, files: 1, fields: 10, parts: 11, fieldSize: 1024 };
-  return multer({ storage, limits, defParamCharset: 'utf8' }).single('file');
+  const receive = multer({ storage, limits, defParamCharset: 'utf8' }).single('file');
+  return (req, res, next) => {
+    void receive(req, res, (error: unknown) => { next(error && toRefusal(error as Error, MAX_FILE_SIZE)); });
+  };
+}
+
+/** What the client is told about an upload that failed; what the disk did remains our error. */
+function toRefusal(error: Error & { code?: string }, limit: number): Error {
+  if (error.code === 'LIMIT_FILE_SIZE') return tooLarge(limit);
+  if (error.code === 'LIMIT_UNEXPECTED_FILE' || error.code === 'LIMIT_FILE_COUNT') {
+    return new HttpError(400, 'Send one file, in the field "file"');
+  }
+  if (error.code === 'ENOSPC') return new HttpError(507, 'There is no room for the file');
+  return 'syscall' in error ? error : new HttpError(400, `The upload cannot be read: ${error.message}`);
+}
+
+/** @param limit in bytes. */
+function tooLarge(limit: number): HttpError {
+  return new HttpError(413, `The file is larger than ${limit} bytes, the most that is accepted`);
 }
 
 /** Give a received file its final name and its row: both, or neither. */

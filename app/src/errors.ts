@@ -1,5 +1,4 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
-import multer from 'multer';
 import type { z } from 'zod';
 import { isConnectionError } from './database.ts';
 import type { Services } from './services.ts';
@@ -35,9 +34,9 @@ export const notFound: RequestHandler = (req) => {
 };
 
 /** Answers every error with JSON, and logs those that are ours. */
-export function errorHandler({ config, logger }: Services): ErrorRequestHandler {
+export function errorHandler({ logger }: Services): ErrorRequestHandler {
   return (error: unknown, req, res, next) => {
-    const { status, message } = toHttpError(error, config.MAX_FILE_SIZE);
+    const { status, message } = toHttpError(error);
     if (status >= 500) logger.error({ err: error, requestId: req.id }, 'Request failed');
     if (res.headersSent) {
       // Too late for another answer: Express cuts the connection, so that the client sees it is incomplete.
@@ -59,9 +58,9 @@ interface HttpLikeError {
   syscall: string;
 }
 
-function toHttpError(error: unknown, maxFileSize: number): HttpError {
+/** What a client is told about an error. */
+export function toHttpError(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
-  if (error instanceof multer.MulterError) return fromMulter(error, maxFileSize);
   if (isConnectionError(error)) return new HttpError(503, 'The database is not available; try again');
   // What Express and its body parsers throw: they say which part may be shown.
   const { status, expose, type, message, syscall } = error as Partial<HttpLikeError>;
@@ -69,21 +68,4 @@ function toHttpError(error: unknown, maxFileSize: number): HttpError {
   if (status !== undefined && syscall !== undefined) return new HttpError(status, 'The file is not there');
   if (status !== undefined && status < 500 && expose !== false) return new HttpError(status, message ?? 'Bad request');
   return new HttpError(500, 'Something went wrong on our side');
-}
-
-function fromMulter(error: multer.MulterError, maxFileSize: number): HttpError {
-  switch (error.code) {
-    case 'LIMIT_FILE_SIZE':
-      return tooLarge(maxFileSize);
-    case 'LIMIT_UNEXPECTED_FILE':
-    case 'LIMIT_FILE_COUNT':
-      return new HttpError(400, 'Send one file, in the field "file"');
-    default:
-      return new HttpError(400, error.message);
-  }
-}
-
-/** @param limit in bytes. */
-export function tooLarge(limit: number): HttpError {
-  return new HttpError(413, `The file is larger than ${limit} bytes, the most that is accepted`);
 }

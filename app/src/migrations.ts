@@ -252,7 +252,7 @@ async function inTransaction(client: pg.ClientBase, file: string, version: numbe
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
     const message = error instanceof MigrationError ? error.message : `${file}: ${(error as Error).message}`;
-    throw new MigrationError(`${message}. Rolled back; the database is still at version ${padded(version)}`, {
+    throw new MigrationError(`${message}\nRolled back; the database is still at version ${padded(version)}`, {
       cause: error,
     });
   }
@@ -264,8 +264,8 @@ async function run(client: pg.ClientBase, file: string, sql: string): Promise<vo
   } catch (error) {
     if (!(error instanceof pg.DatabaseError)) throw error;
     const where = error.position === undefined ? file : position(file, sql, Number(error.position) - 1);
-    const details = [error.detail, error.hint].filter(Boolean).map((text) => ` ${text ?? ''}`).join('');
-    throw new MigrationError(`${where}: ${error.message} (${error.code ?? 'no code'})${details}`, { cause: error });
+    const summary = `${where}: ${error.message} (${error.code ?? 'no code'})`;
+    throw new MigrationError([summary, error.detail, error.hint].filter(Boolean).join('\n'), { cause: error });
   }
 }
 

@@ -60,7 +60,8 @@ async function open(config: Config, logger: Logger): Promise<Services> {
   await whenReachable(config.DATABASE_URL, () => pool.query('SELECT 1'), (message) => { logger.warn(message); });
   const redis = config.REDIS_URL === undefined ? undefined : await connectRedis(config.REDIS_URL, logger);
   await removeAbandoned(config.UPLOAD_DIR);
-  await decoy(config.BCRYPT_SALT_ROUNDS);
+  // Ready before the first unknown user, without holding up the start.
+  void decoy(config.BCRYPT_SALT_ROUNDS);
   return { config, logger, pool, redis, draining: false };
 }
 

@@ -2,7 +2,7 @@ import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { authenticate } from './auth.ts';
-import { HttpError } from './errors.ts';
+import { HttpError, toHttpError } from './errors.ts';
 import type { Services } from './services.ts';
 
 const PATH = '/api/ws';
@@ -63,9 +63,9 @@ export class WebSockets {
       const { expires } = await authenticate(this.services, tokenOf(request));
       this.server.handleUpgrade(request, socket, head, (client) => { this.serve(client, expires); });
     } catch (error) {
-      if (!(error instanceof HttpError)) this.services.logger.error({ err: error }, 'WebSocket upgrade failed');
-      const status = error instanceof HttpError ? error.status : 500;
-      const body = JSON.stringify({ error: error instanceof HttpError ? error.message : 'Something went wrong' });
+      const { status, message } = toHttpError(error);
+      if (status >= 500) this.services.logger.error({ err: error }, 'WebSocket refused');
+      const body = JSON.stringify({ error: message });
       socket.end(
         `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\n` +
           `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -1,6 +1,7 @@
 /** Real PostgreSQL and Redis for the tests: own processes on free loopback ports, gone afterwards. */
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { accessSync, chownSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -82,7 +83,6 @@ abstract class TestServer {
 
 export class Postgres extends TestServer {
   protected stopSignal = 'SIGINT' as const;
-  private databases = 0;
 
   static async launch(): Promise<Postgres> {
     const directory = temporaryDirectory();
@@ -102,23 +102,37 @@ export class Postgres extends TestServer {
     return [find('postgres'), ['-D', 'data', ...args]];
   }
 
+  get url(): string {
+    return `postgresql://app:unused@127.0.0.1:${this.port}/postgres`;
+  }
+
   protected async isReady(): Promise<boolean> {
-    return this.query('postgres', 'SELECT 1').then(() => true, () => false);
+    return execute(this.url, 'SELECT 1').then(() => true, () => false);
   }
+}
 
-  /** The address of a new, empty database. */
-  async createDatabase(): Promise<string> {
-    this.databases += 1;
-    const name = `test_${this.databases}`;
-    await this.query('postgres', `CREATE DATABASE ${name}`);
-    return `postgresql://app:unused@127.0.0.1:${this.port}/${name}`;
-  }
+/** Run SQL on a connection of its own. */
+export async function execute<T extends pg.QueryResultRow>(databaseUrl: string, sql: string): Promise<T[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  const { rows } = await client.query<T>(sql).finally(() => client.end());
+  return rows;
+}
 
-  private async query(database: string, sql: string): Promise<void> {
-    const client = new pg.Client({ host: '127.0.0.1', port: this.port, user: 'app', database });
-    await client.connect();
-    await client.query(sql).finally(() => client.end());
-  }
+/** The address of a new, empty database on the server that all tests share, or on the given one. */
+export async function createDatabase(server = sharedPostgres()): Promise<string> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await execute(server, `CREATE DATABASE ${name}`);
+  return server.replace(/[^/]*$/, name);
+}
+
+/** Where the server is that `npm test` starts once for all files, because making one takes seconds. */
+export const SHARED_POSTGRES = 'TEST_POSTGRES';
+
+function sharedPostgres(): string {
+  const url = process.env[SHARED_POSTGRES];
+  if (url === undefined) throw new Error('Run the tests with: npm test [FILE...]');
+  return url;
 }
 
 export class Redis extends TestServer {
