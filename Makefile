@@ -27,8 +27,8 @@ local: .venv/rehearsal.ready ## deploy the Docker stack for real, to this machin
 local-stop: .venv/rehearsal.ready ## destroy what `make local` made, data included
 	@$(PYTHON) -m local stop
 
-cloud-init: .venv/rehearsal.ready ## write user data that prepares a Docker host; ARGS=--help
-	@$(PYTHON) -m host $(ARGS)
+cloud-init: .venv/rehearsal.ready ## write user data for a Docker host; SSH_KEY=FILE.pub, ARGS=--help
+	@$(PYTHON) -m host $(if $(SSH_KEY),--ssh-key-file $(SSH_KEY)) $(ARGS)
 
 test: .venv/dev.ready app/node_modules/.ready ## all tests
 	$(MAKE) test-app
@@ -78,23 +78,23 @@ clean: ## remove what was made here; the engine's cache is kept
 	  app/client/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/rehearsal.ready: pyproject.toml uv.lock | $(UV)
-	@echo "Installing what the rehearsal needs ..."
+	@echo "Installing what the rehearsal needs ..." >&2
 	@$(UV) sync --quiet --locked --inexact --group rehearsal
 	@touch $@
 
 .venv/dev.ready: pyproject.toml uv.lock | $(UV)
-	@echo "Installing what development needs ..."
+	@echo "Installing what development needs ..." >&2
 	@$(UV) sync --quiet --locked --inexact --group dev
 	@touch $@ .venv/rehearsal.ready
 
 app/node_modules/.ready: app/package-lock.json app/client/package-lock.json
 	@command -v npm >/dev/null || { echo "The app needs Node 20 or newer, with npm." >&2; exit 1; }
-	@echo "Installing what the app needs ..."
+	@echo "Installing what the app needs ..." >&2
 	@npm --prefix app ci --no-audit --no-fund --loglevel=error
 	@npm --prefix app/client ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .tools/uv/bin/uv:
-	@echo "No uv on this machine: installing $(UV_VERSION) into .tools ..."
+	@echo "No uv on this machine: installing $(UV_VERSION) into .tools ..." >&2
 	@python3 -m venv .tools/uv && .tools/uv/bin/pip install --quiet uv==$(UV_VERSION) || \
 	  { rm -rf .tools/uv; echo "Cannot install uv. Install it yourself: https://docs.astral.sh/uv" >&2; exit 1; }
