@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 APP_FOLDER = Path(__file__).parents[1] / "app"
 NAME = "stromhaltig-bench"
@@ -135,5 +136,6 @@ def _not_source(_folder: str, names: list[str]) -> set[str]:
 
 
 def _change(source: Path) -> None:
+    """Change a file as no build has seen it before, without a change of meaning."""
     with source.open("a") as file:
-        file.write("// changed\n")
+        file.write(f"// {uuid4()}\n")
