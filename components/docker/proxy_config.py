@@ -78,12 +78,10 @@ MEDIA_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 
 ERRORS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
     {
-        400: ("The request cannot be read", "Die Anfrage ist nicht lesbar."),
         403: ("Not allowed", "Das ist nicht erlaubt."),
         404: ("There is nothing at this address", "Diese Seite gibt es nicht."),
         405: ("This method is not allowed here", "Das geht hier nicht."),
         413: ("The request is larger than is accepted", "Das ist zu groß."),
-        414: ("The address is too long", "Die Adresse ist zu lang."),
         429: (
             "Too many requests; see Retry-After",
             "Das waren zu viele Anfragen. Bitte warten Sie einen Augenblick.",
@@ -103,7 +101,10 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
         ),
     }
 )
-"""What the proxy itself answers with: to programs, and to people."""
+"""What the proxy itself answers with: to programs, and to people.
+
+Requests that nginx cannot read have no address yet, and get its own short page.
+"""
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)
 _KEEPALIVE_MIN_TIMEOUT: Final = (1, 27, 4)
