@@ -52,10 +52,10 @@ class TestReplacing:
 
     @pytest.mark.parametrize(
         "changed",
-        [{"image": "b"}, {"envs": ["A=b"]}, {"labels": []}, {"user": "1"}],
+        [{"image": "b"}, {"envs": ["A=b"]}, {"healthcheck": {}}, {"user": "1"}],
     )
     def test_a_container_is_another_one(self, changed: dict[str, Any]) -> None:
-        old = {**AUTO, "envs": [], "labels": [{"label": "a", "value": "b"}]}
+        old = {**AUTO, "healthcheck": {"tests": ["CMD", "true"]}}
         assert change(CONTAINER, old, **changed).replaces == set(changed)
 
     @pytest.mark.parametrize(
