@@ -436,6 +436,14 @@ def test_two_at_once_do_not_get_into_each_others_way(
         assert list((place / "backups").glob("*/.partial*"))
 
 
+def test_what_a_killed_backup_left_is_cleared_away(backup: Script, place: Path) -> None:
+    with_rest = place / "backups" / "database" / ".partial.data"
+    with_rest.parent.mkdir()
+    with_rest.write_bytes(b"half a dump")
+    assert backup("once").returncode == 0
+    assert _leftovers(place) == []
+
+
 def test_every_bad_setting_is_named_at_once(backup: Script, place: Path) -> None:
     done = backup(
         "run",

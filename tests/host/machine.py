@@ -265,8 +265,10 @@ def _docker_chains(version: int) -> str:
 
 
 @contextmanager
-def machine(scratch: Path) -> Iterator[Machine]:
+def machine(scratch: Path, *more: str) -> Iterator[Machine]:
     """Set a machine up, Docker not started, no firewall; take it down afterwards.
+
+    scratch: an empty directory. more: packages to install besides the usual ones.
 
     Raises:
         CannotError: when this machine cannot play one.
@@ -278,14 +280,14 @@ def machine(scratch: Path) -> Iterator[Machine]:
         raise CannotError(
             f"{', '.join(missing)} not found: install util-linux, iproute2"
         )
-    packages = _packages(scratch / "plan")
+    packages = _packages(scratch / "plan", (*PACKAGES, *more))
     with _namespace() as world, _namespace() as host, _namespace() as container:
         root = _install(host, packages, scratch)
         _link(world, host, container)
         yield Machine(world, Namespace(host.holder, root), container)
 
 
-def _packages(scratch: Path) -> list[Path]:
+def _packages(scratch: Path, names: tuple[str, ...]) -> list[Path]:
     """Fetch what is not installed, with its dependencies, as Debian packages."""
     install = ["apt-get", "install", "--yes", "-qq", "--no-install-recommends"]
     unlocked = ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]
@@ -295,22 +297,22 @@ def _packages(scratch: Path) -> list[Path]:
         # Says nothing of what is there already, so it is asked about an empty place.
         plan = _output(
             *(*install, "--print-uris", *unlocked),
-            *("-o", f"Dir::Cache::archives={scratch}", *PACKAGES),
+            *("-o", f"Dir::Cache::archives={scratch}", *names),
         )
         _output(
             *(*install, "--download-only", *unlocked),
-            *("-o", f"Dir::Cache::archives={CACHE}", *PACKAGES),
+            *("-o", f"Dir::Cache::archives={CACHE}", *names),
         )
     except FileNotFoundError:
         raise CannotError("apt-get not found: the host is Debian's") from None
     except subprocess.CalledProcessError as problem:
         raise CannotError(
-            f"cannot download {', '.join(PACKAGES)}; try apt-get update first: "
+            f"cannot download {', '.join(names)}; try apt-get update first: "
             f"{problem.stderr.strip()}"
         ) from None
     # Each line: 'ADDRESS' FILE SIZE HASH
-    names = [line.split(" ")[1] for line in plan.splitlines() if line[:1] == "'"]
-    return [CACHE / name for name in names]
+    files = [line.split(" ")[1] for line in plan.splitlines() if line[:1] == "'"]
+    return [CACHE / file for file in files]
 
 
 def _output(*command: str) -> str:
@@ -332,6 +334,7 @@ def _install(host: Namespace, packages: list[Path], scratch: Path) -> Path:
             -o lowerdir=/,upperdir={layers}/upper,workdir={layers}/work
         mount -t proc proc {root}/proc
         mount --rbind /dev {root}/dev
+        mount --rbind /sys {root}/sys
         mount -t tmpfs tmpfs {root}/run
         mkdir {root}/run/packages
     """
