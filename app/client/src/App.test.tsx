@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 import { App } from './App';
 import { SessionProvider } from './session';
-import { offered, server, TOKEN } from './test/server';
+import { live, offered, server, TOKEN } from './test/server';
 
 function show(path: string) {
   render(
@@ -155,6 +155,32 @@ describe('the state of the server', () => {
     expect(await screen.findByText('Live verbunden')).toBeVisible();
     expect(await screen.findByText(/\d+ ms/)).toBeVisible();
     expect(offered).toEqual([['bearer', TOKEN]]);
+  });
+
+  it('is followed again after the server has restarted', async () => {
+    let connections = 0;
+    server.use(
+      live.addEventListener('connection', ({ client }) => {
+        connections += 1;
+        if (connections === 1) client.close(1001);
+      }),
+    );
+    showSignedIn('/dokumente');
+    await waitFor(() => {
+      expect(connections).toBe(1);
+    });
+    expect(await screen.findByText('Live getrennt')).toBeVisible();
+    expect(await screen.findByText('Live verbunden', {}, { timeout: 4000 })).toBeVisible();
+  });
+
+  it('is not followed when the session has expired', async () => {
+    server.use(
+      live.addEventListener('connection', ({ client }) => {
+        client.close(1008);
+      }),
+    );
+    showSignedIn('/quiz');
+    expect(await screen.findByLabelText('Passwort')).toBeVisible();
   });
 });
 

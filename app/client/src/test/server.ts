@@ -5,7 +5,7 @@ import { setupServer } from 'msw/node';
 
 export const TOKEN = 'header.payload.signature';
 
-const live = ws.link('ws://localhost:3000/api/ws');
+export const live = ws.link('ws://localhost:3000/api/ws');
 
 /** The subprotocols of each WebSocket that was opened. */
 export const offered: (string | string[] | undefined)[] = [];
