@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, ClassVar, Self, TextIO
 
 from rehearsal.processes import Guard, end_sessions, identity
 from rehearsal.stack_file import FileError, Sealer, YamlFile
@@ -59,6 +59,12 @@ class Workspace:
     project_dir: Path
     """Where the engine is run."""
 
+    folder: ClassVar[str] = FOLDER
+    """The folder of the clone that the project is in."""
+
+    passphrase: str = PASSPHRASE
+    """What its secrets are encrypted with."""
+
     sealed: tuple[str, ...] = ()
     """Config values of the committed stack file that only their operator can decrypt,
     and which therefore are not in ours: `stromhaltig:secrets.OPENAI_API_KEY`."""
@@ -69,7 +75,7 @@ class Workspace:
         self._root = root.resolve()
         self._stack = stack
         self._say = say
-        self.project_dir = self._root / FOLDER / stack
+        self.project_dir = self._root / self.folder / stack
         self._record = _Record(os.getpid(), stack, _now())
         self._lock: _Lock | None = None
         self._guard: Guard | None = None
@@ -87,7 +93,7 @@ class Workspace:
             stack = YamlFile.read(self._committed_stack_file())
         except FileError as error:
             raise WorkspaceError(str(error)) from error
-        lock = _Lock.take(self._root)
+        lock = _Lock.take(self._root / self.folder)
         try:
             self._clean_up(lock.read())
             lock.write(self._record)
@@ -120,7 +126,7 @@ class Workspace:
         direct = ["127.0.0.1", "localhost", *filter(None, [os.environ.get("NO_PROXY")])]
         env |= {
             "PULUMI_BACKEND_URL": (self.project_dir / "state").as_uri(),
-            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_CONFIG_PASSPHRASE": self.passphrase,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_HOME": str(plugin_cache or self.project_dir / "home"),
             "AWS_CONFIG_FILE": os.devnull,
@@ -195,10 +201,13 @@ class Workspace:
             self._lock.write(self._record)
         else:
             end_sessions(self._record.living())
-            _remove(self._root, self._stack)
+            self._discard()
             self._lock.clear()
         self._lock.close()
         self._lock = None
+
+    def _discard(self) -> None:
+        _remove(self._root, self._stack)
 
     @property
     def _stack_file(self) -> Path:
@@ -241,8 +250,10 @@ class Workspace:
 
     def _lay_out(self, project: YamlFile, stack: YamlFile) -> None:
         for folder in ("state", "home"):
-            (self.project_dir / folder).mkdir(parents=True)
-        (self.project_dir / "program").symlink_to(self._root)
+            (self.project_dir / folder).mkdir(parents=True, exist_ok=True)
+        program = self.project_dir / "program"
+        program.unlink(missing_ok=True)
+        program.symlink_to(self._root)
         self._lay_out_project(project)
         self.sealed = tuple(stack.unseal())
         stack.write(self._stack_file)
@@ -266,7 +277,7 @@ class Workspace:
 
     def _open_sealer(self, file: YamlFile) -> Sealer:
         if self._sealer is None:
-            self._sealer = Sealer(PASSPHRASE)
+            self._sealer = Sealer(self.passphrase)
             file.put(("encryptionsalt",), self._sealer.salt)
         return self._sealer
 
@@ -279,7 +290,7 @@ def stop(root: Path) -> bool:
     root = root.resolve()
     if not (root / FOLDER).is_dir():
         return False
-    lock = _Lock.take(root)
+    lock = _Lock.take(root / FOLDER)
     try:
         left = lock.read()
         if left is None:
@@ -324,9 +335,9 @@ class _Lock:
         self._file = file
 
     @classmethod
-    def take(cls, root: Path) -> Self:
+    def take(cls, folder: Path) -> Self:
         """Take the lock or raise WorkspaceError, naming who has it."""
-        path = root / FOLDER / ".lock"
+        path = folder / ".lock"
         try:
             path.parent.mkdir(exist_ok=True)
             lock = cls(path.open("a+", encoding="utf-8"))
