@@ -24,7 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
             reboot_time=options.reboot_time,
         )
         text = render(args)
-    except (OSError, ValueError) as problem:
+    except OSError as problem:
+        print(f"{problem.filename}: {problem.strerror}", file=sys.stderr)
+        return 2
+    except ValueError as problem:
         print(problem, file=sys.stderr)
         return 2
     sys.stdout.write(text)
@@ -47,11 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m host",
         description="Write cloud-init user data that prepares a Docker host.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     key = parser.add_argument_group("who may log in (at least one)")
     key.add_argument(
-        "--ssh-key", metavar="KEY", action="append", default=[], help="a public key"
+        "--ssh-key",
+        metavar="KEY",
+        action="append",
+        default=[],
+        help="a public key, again for more",
     )
     key.add_argument(
         "--ssh-key-file",
@@ -61,36 +67,45 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="a file of public keys",
     )
-    parser.add_argument("--admin", default=HostArgs.admin, help="user they log in as")
     parser.add_argument(
-        "--ssh-port", type=int, default=HostArgs.ssh_port, help="port of sshd"
+        "--admin",
+        metavar="NAME",
+        default=HostArgs.admin,
+        help="user they log in as; %(default)s",
+    )
+    parser.add_argument(
+        "--ssh-port",
+        metavar="PORT",
+        type=int,
+        default=HostArgs.ssh_port,
+        help="port of sshd; %(default)s",
     )
     parser.add_argument(
         "--ssh-from",
         metavar="NETWORK",
         action="append",
         default=[],
-        help="network that may reach sshd; everybody when there is none",
+        help="network that may reach sshd, again for more; everybody without",
     )
     parser.add_argument(
         "--ssh-per-minute",
         metavar="N",
         type=int,
         default=HostArgs.ssh_per_minute,
-        help="connections per minute and client to sshd",
+        help="connections per minute and client to sshd; %(default)s",
     )
     parser.add_argument(
         "--swap-gib",
         metavar="N",
         type=int,
         default=HostArgs.swap_gib,
-        help="size of the swap file, 0 for none",
+        help="size of the swap file, 0 for none; %(default)s",
     )
     parser.add_argument(
         "--reboot-time",
         metavar="HH:MM",
         default=HostArgs.reboot_time,
-        help="UTC, when a security update may restart the machine",
+        help="UTC, when a security update may restart the machine; %(default)s",
     )
     return parser
 
