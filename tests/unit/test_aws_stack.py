@@ -578,18 +578,25 @@ def test_a_release_that_exists_is_not_built(stack):
     )
 
 
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder that an image can be built from."""
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
+    return str(folder)
+
+
 @pytest.fixture
-def built(tmp_path: Path) -> Graph:
-    """Staging, with an image that is built from a folder."""
-    (tmp_path / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
-    return deploy("staging", image={"context": str(tmp_path)})
+def built(context: str) -> Graph:
+    """Staging, with an image that is built."""
+    return deploy("staging", image={"context": context})
 
 
-def test_a_folder_is_built_for_the_processors_of_the_service(built, tmp_path):
-    assert built.one(BUILT)["context"] == {"location": str(tmp_path)}
+def test_a_folder_is_built_for_the_processors_of_the_service(built, context):
+    assert built.one(BUILT)["context"] == {"location": context}
     assert built.one(BUILT)["platforms"] == ["linux/arm64"]
     service = {"architecture": "x86_64"}
-    other = deploy("staging", image={"context": str(tmp_path)}, service=service)
+    other = deploy("staging", image={"context": context}, service=service)
     assert other.one(BUILT)["platforms"] == ["linux/amd64"]
     assert other.one(TASK)["runtimePlatform"]["cpuArchitecture"] == "X86_64"
 
@@ -628,9 +635,8 @@ def test_the_password_of_the_registry_is_nowhere_in_the_clear(built):
     assert fakes.REGISTRY_PASSWORD not in json.dumps(built.exports)
 
 
-def test_what_is_built_is_known_after_the_preview(tmp_path):
-    (tmp_path / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
-    graph = deploy("staging", preview=True, image={"context": str(tmp_path)})
+def test_what_is_built_is_known_after_the_preview(context):
+    graph = deploy("staging", preview=True, image={"context": context})
     assert graph.exports["release"] == UNKNOWN
     assert graph.one(BUILT)["buildOnPreview"] is False
 
