@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -98,11 +99,15 @@ class Upstream:
 
     answer: status and headers of what it answers, always with an empty body; no
         status to close the connection without an answer.
+    delay: seconds that it takes for one.
+    arriving: requests that it is at.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.requests: list[Request] = []
+        self.arriving = 0
+        self.delay = 0.0
         self.answer: tuple[int | None, dict[str, str]] = (200, {})
         upstream = self
 
@@ -134,7 +139,10 @@ class Upstream:
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         headers = {name.lower(): value for name, value in handler.headers.items()}
+        self.arriving += 1
         body = handler.rfile.read(int(headers.get("content-length", 0)))
+        time.sleep(self.delay)
+        self.arriving -= 1
         self.requests.append(Request(handler.command, handler.path, headers, body))
         status, extra = self.answer
         handler.close_connection = True
