@@ -27,6 +27,11 @@ class Host(Group):
         description="Docker Engine to deploy to: ssh://USER@HOST, with the keys of "
         "your SSH agent and a HOST that is in known_hosts, or this machine's socket.",
     )
+    registries: Annotated[tuple[forms.RegistryHost, ...], Field(strict=False)] = Field(
+        (),
+        description="Registries with private images, like ghcr.io. `docker login` on "
+        "the machine that runs Pulumi; the host pulls with that login.",
+    )
     architecture: Literal["x86_64", "arm64"] | None = Field(
         None,
         description="Processor of the host, for an image that is built with "

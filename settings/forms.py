@@ -253,6 +253,9 @@ EngineVersion = Annotated[
         )
     ),
 ]
+RegistryHost = Annotated[
+    str, AfterValidator(matching("a registry like ghcr.io", rf"{_HOST}(:[0-9]+)?"))
+]
 DockerHost = Annotated[str, AfterValidator(Readable(_DOCKER_HOST, _docker_host))]
 ListenAddress = Annotated[
     str, AfterValidator(Readable("an IP address of the host", _listen_address))

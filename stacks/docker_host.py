@@ -112,7 +112,14 @@ class DockerOutputs:
 def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
     """Deploy the app on a Docker host: what the contract asks for, wired together."""
     name = settings.name
-    host = docker.Provider(name, host=settings.host.address)
+    host = docker.Provider(
+        name,
+        host=settings.host.address,
+        registry_auth=[
+            docker.ProviderRegistryAuthArgs(address=registry)
+            for registry in settings.host.registries
+        ],
+    )
     there = pulumi.ResourceOptions(providers=[host])
     logs = LogRotation(
         max_size=settings.logs.max_size, max_files=settings.logs.max_files

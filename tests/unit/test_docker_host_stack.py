@@ -86,6 +86,13 @@ def test_everything_is_made_on_the_host_that_was_named():
     assert graph.exports["host"] == "ssh://deploy@host.example.org"
 
 
+def test_private_images_are_pulled_with_the_login_of_the_machine_that_deploys():
+    host = {"address": "ssh://deploy@host.example.org", "registries": ["ghcr.io"]}
+    provider = deploy(host=host).one(PROVIDER)
+
+    assert json.loads(provider["registryAuth"]) == [{"address": "ghcr.io"}]
+
+
 def test_no_container_shows_a_secret():
     graph = deploy()
     for container in containers(graph).values():
