@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from components.docker.proxy_config import DEFAULT_CSP
-from tests.proxy.conftest import HOST, Site, Upstream
+from tests.proxy.surroundings import HOST, Site, Upstream
 
 pytestmark = pytest.mark.slow
 

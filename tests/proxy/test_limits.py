@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.proxy.conftest import Names, Site, Start, Upstream
+from tests.proxy.conftest import Start
+from tests.proxy.surroundings import Names, Site, Upstream
 
 pytestmark = pytest.mark.slow
 

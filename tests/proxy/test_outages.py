@@ -9,7 +9,8 @@ from collections import Counter
 import httpx
 import pytest
 
-from tests.proxy.conftest import Names, Start, Upstream
+from tests.proxy.conftest import Start
+from tests.proxy.surroundings import Names, Upstream
 from tests.servers import Backend, eventually, free_port
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,8 @@ import socket
 import httpx
 import pytest
 
-from tests.proxy.conftest import ALIAS, HOST, Site, Start
+from tests.proxy.conftest import Start
+from tests.proxy.surroundings import ALIAS, HOST, Site
 
 pytestmark = pytest.mark.slow
 

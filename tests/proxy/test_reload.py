@@ -20,7 +20,8 @@ from cryptography import x509
 
 from components.docker.proxy_config import ProxyConfig, render
 from tests import servers
-from tests.proxy.conftest import HOST, Configure, Names, Pair, Upstream, self_signed
+from tests.proxy.conftest import Configure
+from tests.proxy.surroundings import HOST, Names, Pair, Upstream, self_signed
 from tests.servers import Process, eventually
 
 pytestmark = pytest.mark.slow

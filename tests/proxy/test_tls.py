@@ -8,7 +8,8 @@ import ssl
 import httpx
 import pytest
 
-from tests.proxy.conftest import HOST, Site, Start
+from tests.proxy.conftest import Start
+from tests.proxy.surroundings import HOST, Site
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.proxy.conftest import Site
+from tests.proxy.surroundings import Site
 
 pytestmark = pytest.mark.slow
 
