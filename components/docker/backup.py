@@ -192,7 +192,7 @@ class Backup(pulumi.ComponentResource):
             command=["run"],
             envs=[
                 f"RCLONE_CONFIG={_FILES}/{_RCLONE}",
-                f"DESTINATION={_REMOTE}:{offsite.bucket}/{offsite.prefix}",
+                f"REMOTE={_REMOTE}:{offsite.bucket}/{offsite.prefix}",
                 f"BACKUP_DIR={_BACKUPS}",
             ],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.edge)],

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Copies the client's build (the first argument) to where the proxy serves it (the
 # second one). The page that names the other files comes last: who loads it finds them.
 #

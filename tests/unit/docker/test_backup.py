@@ -104,7 +104,7 @@ def test_copies_go_out_from_a_container_that_cannot_reach_the_database(graph):
     upload = graph.one(CONTAINER, "app-backup-upload")
 
     assert upload["networksAdvanced"] == [{"name": "edge"}]
-    assert "DESTINATION=offsite:backups/stromhaltig-docker" in upload["envs"]
+    assert "REMOTE=offsite:backups/stromhaltig-docker" in upload["envs"]
     assert "OFFSITE=true" in graph.one(CONTAINER, "app-backup")["envs"]
 
 
