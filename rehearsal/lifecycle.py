@@ -104,6 +104,7 @@ class Lifecycle:
                 f"{len(created)} resources in {_components(result)} components, "
                 f"{len(self._report.outputs)} outputs"
             )
+            step.facts += self._stage.check_up(self._report.outputs)
             self._check_secrets(step)
 
     def unchanged(self) -> None:

@@ -98,6 +98,13 @@ class AwsStage:
         containers = found["taskDefinition"]["containerDefinitions"]
         return ", ".join(sorted({container["image"] for container in containers}))
 
+    def check_up(self, outputs: Mapping[str, Any]) -> list[str]:
+        """The service runs the release that the outputs name."""
+        image = self.deployed_image(outputs)
+        if image != outputs["release"]:
+            raise StageError(f"the service does not run the release, but {image}")
+        return ["the service was told to run the release"]
+
     def check_change(self, events: Sequence[Event]) -> list[str]:
         """A release is a new revision of the task definition."""
         del events

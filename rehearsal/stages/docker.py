@@ -107,6 +107,18 @@ class DockerStage:
         }
         return ", ".join(sorted(images))
 
+    def check_up(self, outputs: Mapping[str, Any]) -> list[str]:
+        """The release runs; only the proxy is reached; `inspect` shows no secret."""
+        image = self.deployed_image(outputs)
+        if image != outputs["release"]:
+            raise StageError(f"the app does not run the release, but {image}")
+        self._refuse_shown_secrets()
+        ports = self._ports_of_proxy(outputs["proxy_container"])
+        return [
+            f"only the proxy publishes ports: {', '.join(map(str, ports))}",
+            "docker inspect shows no secret of any container",
+        ]
+
     def check_change(self, events: Sequence[Event]) -> list[str]:
         """New containers come before the old ones go; only those of the app do."""
         order = [(e.op, e.name) for e in events if e.type == CONTAINER]
@@ -184,6 +196,27 @@ class DockerStage:
 
     def _called(self, name: str) -> Entry:
         return next(e for e in self._containers() if e.inputs["name"] == name)
+
+    def _refuse_shown_secrets(self) -> None:
+        """Everybody who may talk to Docker sees all of a container but its files."""
+        secrets = self.secret_values()
+        for container in self._containers():
+            shown = str({k: v for k, v in container.inputs.items() if k != "uploads"})
+            if any(secret in shown for secret in secrets):
+                raise StageError(
+                    f"docker inspect {container.inputs['name']} shows a secret"
+                )
+
+    def _ports_of_proxy(self, proxy: str) -> list[int]:
+        """The published ports, which nobody else may have."""
+        ports: list[int] = []
+        for container in self._containers():
+            name = container.inputs["name"]
+            published = [p.get("external") for p in container.inputs.get("ports") or []]
+            if published and name != proxy:
+                raise StageError(f"{name} publishes {published}, and is not the proxy")
+            ports += published
+        return ports
 
     def _removed(self, container: Entry) -> Drift:
         return Drift(

@@ -109,6 +109,9 @@ class Stage(Protocol):
     def deployed_image(self, outputs: Mapping[str, Any]) -> str:
         """The image reference that the platform was told to run as the app."""
 
+    def check_up(self, outputs: Mapping[str, Any]) -> list[str]:
+        """What is to be said of a stack that was just made, if it is as it must be."""
+
     def check_change(self, events: Sequence[Event]) -> list[str]:
         """What is to be said of how a new release came, if it came as it must."""
 

@@ -78,6 +78,9 @@ class Scene:
     def deployed_image(self, outputs: Mapping[str, Any]) -> str:
         return self.image
 
+    def check_up(self, outputs: Mapping[str, Any]) -> list[str]:
+        return []
+
     def check_change(self, events: Sequence[Event]) -> list[str]:
         return []
 

@@ -197,6 +197,39 @@ class TestDocker:
         self.start(cloud, "app-0", id)
         assert stage.deployed_image({}) == id
 
+    def test_a_stack_that_is_closed_but_for_its_proxy_passes(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        ports = [{"internal": 8443, "external": 443}]
+        cloud.make(CONTAINER, "proxy", name="proxy", image="nginx", ports=ports)
+        given, *_ = stage.supply({}).secrets.values()
+        files = [{"file": "/files/KEY", "content": given}]
+        cloud.make(CONTAINER, "carrier", image="nginx", start=False, uploads=files)
+        outputs = {"release": OLD, "proxy_container": "proxy"}
+        assert stage.check_up(outputs) == [
+            "only the proxy publishes ports: 443",
+            "docker inspect shows no secret of any container",
+        ]
+        with pytest.raises(StageError, match="does not run the release, but"):
+            stage.check_up({**outputs, "release": NEW})
+
+    def test_a_secret_in_an_environment_fails(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        given, *_ = stage.supply({}).secrets.values()
+        cloud.make(CONTAINER, "task", name="task", image="a", envs=[f"K={given}"])
+        with pytest.raises(StageError, match="docker inspect task shows") as failure:
+            stage.check_up({"release": OLD, "proxy_container": "proxy"})
+        assert given not in str(failure.value)
+
+    def test_a_port_that_is_not_the_proxys_fails(
+        self, stage: DockerStage, cloud: Recording
+    ) -> None:
+        ports = [{"internal": 5432, "external": 5432}]
+        cloud.make(CONTAINER, "open", name="open", image="postgres", ports=ports)
+        with pytest.raises(StageError, match=r"open publishes \[5432\], and is not"):
+            stage.check_up({"release": OLD, "proxy_container": "proxy"})
+
     def test_a_change_that_makes_before_it_deletes_passes(
         self, stage: DockerStage
     ) -> None:
