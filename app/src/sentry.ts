@@ -1,6 +1,11 @@
 import type { Config } from './config.ts';
 import { VERSION } from './version.ts';
 
+/** Milliseconds that the end of the process waits for it. */
+const FLUSH = 2000;
+
+let flush: () => Promise<unknown> = () => Promise.resolve();
+
 /** Reports errors to Sentry when SENTRY_DSN is set; otherwise the library is not even loaded. */
 export async function startErrorTracking({ SENTRY_DSN, NODE_ENV }: Config): Promise<void> {
   if (SENTRY_DSN === undefined) return;
@@ -13,4 +18,10 @@ export async function startErrorTracking({ SENTRY_DSN, NODE_ENV }: Config): Prom
     // By default bodies are collected too, and with them passwords.
     dataCollection: { userInfo: false, cookies: false, httpHeaders: false, httpBodies: [], urlQueryParams: false },
   });
+  flush = () => Sentry.flush(FLUSH);
+}
+
+/** Until what was captured has left, before the process ends. */
+export async function reported(): Promise<void> {
+  await flush();
 }

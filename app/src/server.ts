@@ -1,7 +1,8 @@
 /** The process: opens what it needs, serves, and stops without losing a request. */
 
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
 import { createApp } from './app.ts';
 import type { Config } from './config.ts';
 import { createPool, whenReachable } from './database.ts';
@@ -9,10 +10,10 @@ import { removeAbandoned } from './documents.ts';
 import { createLogger } from './logger.ts';
 import { decoy } from './passwords.ts';
 import { connectRedis } from './redis.ts';
+import { reported } from './sentry.ts';
 import type { Services } from './services.ts';
 import { VERSION } from './version.ts';
 import { WebSockets } from './websocket.ts';
-import type { Logger } from 'pino';
 
 /**
  * Milliseconds for which kept connections stay open unused: longer than the 60 s of load balancers, so that
@@ -31,6 +32,12 @@ const NOTICE = 2000;
 
 /** Milliseconds for running requests to end; the platform may be less patient, and then kills. */
 const DRAIN = 50_000;
+
+/** Milliseconds that a turn of the event loop takes at most when there is nothing to do. */
+const EMPTY_TURN = 0.2;
+
+/** Tenths of a second without a request after which it is over: a new connection may bring one first. */
+const QUIET = 5;
 
 export async function start(config: Config): Promise<void> {
   const logger = createLogger(config);
@@ -100,11 +107,7 @@ async function shutDown(
   sockets.close();
   await sleep(NOTICE);
 
-  const closed = new Promise<boolean>((resolve) => server.close(() => { resolve(true); }));
-  // Connections whose last response had left before the wish to stop are kept open; close them once they are idle.
-  const sweep = setInterval(() => { server.closeIdleConnections(); }, 100);
-  const drained = await Promise.race([closed, sleep(DRAIN, false)]);
-  clearInterval(sweep);
+  const drained = await drain(server, running);
   if (!drained) logger.error({ running: running.size }, 'Cutting off what does not end');
   server.closeAllConnections();
   sockets.terminate();
@@ -116,12 +119,44 @@ async function shutDown(
   process.exit(drained ? 0 : 1);
 }
 
+/** Close the doors, and wait for the requests that are inside. @returns whether all ended in time. */
+async function drain(server: Server, running: Set<ServerResponse>): Promise<boolean> {
+  await everybodyInside(server);
+  server.close();
+  const deadline = Date.now() + DRAIN;
+  for (let quiet = 0; quiet < QUIET; quiet = running.size === 0 ? quiet + 1 : 0) {
+    if (Date.now() > deadline) return false;
+    await sleep(100);
+    server.closeIdleConnections();
+  }
+  return true;
+}
+
+/**
+ * Until no connection waits at the door, or for a second where there always is one: closing resets those that
+ * the kernel has taken and we have not. A turn of the event loop takes one; a turn in which nothing happened
+ * at all has just found none.
+ */
+async function everybodyInside(server: Server): Promise<void> {
+  const deadline = Date.now() + 1000;
+  const turn = { start: 0, busy: true };
+  const notice = () => { turn.busy = true; };
+  server.on('connection', notice);
+  while (turn.busy && Date.now() < deadline) {
+    turn.busy = false;
+    turn.start = performance.now();
+    await setImmediate();
+    turn.busy ||= performance.now() - turn.start > EMPTY_TURN;
+  }
+  server.off('connection', notice);
+}
+
 /** After an error that nobody caught the state is unknown: the platform starts a new process. */
 function exitOnBugs(logger: Logger): void {
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.on(event, (err: unknown) => {
       logger.fatal({ err }, event);
-      process.exit(1);
+      void reported().finally(() => process.exit(1));
     });
   }
 }

@@ -41,7 +41,7 @@ describe('signing in', () => {
     const answers = await Promise.all(
       ['ada@example.org', 'nobody@example.org'].map(async (email) => {
         const response = await login({ email, password: 'wrong-password' });
-        return [response.status, await response.json()];
+        return [response.status, (await response.json()) as unknown];
       }),
     );
     assert.deepEqual(answers[0], [401, { error: 'E-mail address or password is wrong' }]);
@@ -259,7 +259,7 @@ describe('documents', () => {
         method: 'POST',
         headers: chunked ? { ...ada, 'Content-Type': type } : ada,
         ...(chunked ? { body: response.body, duplex: 'half' } : { body }),
-      } as RequestInit);
+      });
     };
 
     test('the largest allowed is taken', async () => {

@@ -178,7 +178,7 @@ function find(name: string): string {
   if (found === undefined) {
     throw new Error(
       `${name} is on neither PATH nor ${debian}/*/bin. Install PostgreSQL 15 and Redis, or, in the repository's root: ` +
-        'export PATH="$(.venv/bin/python -m tools.servers postgresql redis):$PATH"',
+        'export PATH="$(.venv/bin/python -m tools.servers postgres redis):$PATH"',
     );
   }
   return found;
