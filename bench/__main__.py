@@ -6,6 +6,7 @@ python -m bench unit               the fast test suite
 python -m bench clone              fresh clone to finished rehearsal, engine cached
 python -m bench clone --uncached   the same with an empty cache folder
 python -m bench image              size and build times of the app's image
+python -m bench proxy              our nginx against a bare one, and uploads' memory
 """
 
 from __future__ import annotations
@@ -122,6 +123,22 @@ def image(
     from bench.image import measure, pinned_base
 
     print(measure(node_image or pinned_base(), os.environ))
+
+
+@app.command()
+def proxy() -> None:
+    """Our nginx against a bare one, and what 100 MB through it cost in memory."""
+    from bench.proxy import CONNECTIONS, ROUNDS, SECONDS, memory, throughput
+
+    print(
+        f"{ROUNDS} rounds of {SECONDS} s each, {CONNECTIONS} connections, TLS in both; "
+        "medians, and the middle half of the pairs"
+    )
+    for app, comparison in throughput():
+        print(f"before {app}: {comparison}")
+    for protocol, growth in memory():
+        grown = ", ".join(f"{name} {by / 2**20:.1f} MiB" for name, by in growth.items())
+        print(f"upload of 100 MB over {protocol}: {grown} more than before")
 
 
 def _register(services: int) -> dict[str, float]:

@@ -200,7 +200,8 @@ def postgres() -> Iterator[str]:
         }
         options = [f"--{name}={value}" for name, value in settings.items()]
         with process(
-            *(server, "-D", home / "data", *options),
+            server,
+            *("-D", str(home / "data"), *options),
             user=USER,
             cwd=home,
             stop=signal.SIGINT,
@@ -219,7 +220,8 @@ def redis() -> Iterator[str]:
     with (
         directory() as home,
         process(
-            *(server, "--port", str(port), "--bind", "127.0.0.1"),
+            server,
+            *("--port", str(port), "--bind", "127.0.0.1"),
             *("--save", "", "--appendonly", "no"),
             user=USER,
             cwd=home,
@@ -284,7 +286,8 @@ class Backend:
         """A copy of the app that is ready, on an address of the loopback."""
         port = port or free_port()
         with process(
-            *(self.node, "dist/main.js"),
+            self.node,
+            "dist/main.js",
             environment={**self.environment, "HOST": host, "PORT": str(port)},
             user=USER,
             cwd=APP,

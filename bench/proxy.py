@@ -1,0 +1,206 @@
+"""Our proxy against the least that nginx can do, before the same app in the same run.
+
+Both speak TLS with the same certificate, have as many workers, write an access log,
+and open a connection to the app for each request. Load comes from wrk, over HTTP/1.1.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import servers
+from tests.proxy import surroundings
+from tests.proxy.surroundings import Names, Pair, Site, self_signed
+from tests.proxy.uploading import MIB, Memory, upload
+from tests.servers import App, Backend
+
+ROUNDS = 11
+SECONDS = 2
+CONNECTIONS = 32
+UPLOAD = 100 * MIB
+UNLIMITED = 10_000
+"""Requests a second for a client, and its burst: a refused request is a cheap one."""
+
+PATH = "/api/health/live"
+
+_NGINX = """
+worker_processes auto;
+pid {folder}/pid;
+events {{ worker_connections 4096; }}
+http {{
+    client_body_temp_path {folder}/client;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {server}
+}}
+"""
+
+_BARE = """
+    access_log /dev/stdout;
+    server {{
+        listen 127.0.0.1:{port} ssl http2;
+        ssl_certificate {certificate}/fullchain.pem;
+        ssl_certificate_key {certificate}/privkey.pem;
+        location / {{ proxy_pass http://127.0.0.1:{app}; }}
+    }}
+"""
+
+_QUICK = """
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port};
+        default_type application/json;
+        return 200 '{{"status":"ok"}}';
+    }}
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk has measured: requests in a second, and 99 % latency in ms."""
+
+    rate: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rounds of ours and the bare nginx, each pair one after the other."""
+
+    ours: list[Load]
+    bare: list[Load]
+
+    def __str__(self) -> str:
+        ours, bare = _median(self.ours), _median(self.bare)
+        pairs = list(zip(self.ours, self.bare, strict=True))
+        rate = _spread([mine.rate / other.rate for mine, other in pairs])
+        p99 = _spread([mine.p99 / other.p99 for mine, other in pairs])
+        return (
+            f"ours {ours.rate:.0f} requests/s, p99 {ours.p99:.1f} ms; "
+            f"bare {bare.rate:.0f} requests/s, p99 {bare.p99:.1f} ms; "
+            f"pair by pair: rate {rate}, p99 {p99}"
+        )
+
+
+def throughput() -> Iterator[tuple[str, Comparison]]:
+    """Measure before the real app, and before one that costs nothing."""
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        home, backend = enter(servers.directory()), enter(servers.backend())
+        certificate = self_signed()
+        certificate.write(home / "certificate")
+        app = enter(backend.app())
+        for says, port in (
+            ("the app", app.port),
+            ("an nginx that only answers", enter(_quick())),
+        ):
+            with _proxy(home, certificate, port) as site, _bare(home, port) as bare:
+                yield says, _compare(site.config.https_port, bare)
+
+
+def memory() -> Iterator[tuple[str, dict[str, int]]]:
+    """Upload 100 MB with each protocol; bytes that nginx and the app grew by."""
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        home, backend = enter(servers.directory()), enter(servers.backend())
+        certificate = self_signed()
+        certificate.write(home / "certificate")
+        app = enter(backend.app())
+        site = enter(_proxy(home, certificate, app.port))
+        for http2 in (False, True):
+            yield f"HTTP/{1 + http2}", _growth(site, app, backend, http2=http2)
+
+
+def _growth(site: Site, app: App, backend: Backend, *, http2: bool) -> dict[str, int]:
+    account = {"email": backend.account.email, "password": backend.account.password}
+    with site.client("192.0.2.1", http2=http2) as client:
+        token = client.post("/api/auth/login", json=account).json()["token"]
+        with Memory(nginx=site.process.pid, app=app.process.pid) as memory:
+            upload(client, token, UPLOAD).raise_for_status()
+    return memory.growth
+
+
+def _compare(ours: int, bare: int) -> Comparison:
+    for port in (ours, bare):
+        _load(port)
+    measured: dict[int, list[Load]] = {ours: [], bare: []}
+    for number in range(ROUNDS):
+        # Who comes first takes turns: the machine may grow warm, or busy.
+        for port in (ours, bare) if number % 2 else (bare, ours):
+            measured[port].append(_load(port))
+    return Comparison(measured[ours], measured[bare])
+
+
+def _load(port: int) -> Load:
+    command: list[str | Path] = [
+        *(servers.executable("wrk"), "--latency", "-t", "1", "-c", str(CONNECTIONS)),
+        *("-d", f"{SECONDS}s", f"https://{surroundings.HOST}:{port}{PATH}"),
+    ]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    if "Non-2xx" in said or "Socket errors" in said:
+        raise RuntimeError(f"not every request was answered:\n{said}")
+    latency = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", said)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    if not (latency and rate):
+        raise RuntimeError(f"wrk says something else:\n{said}")
+    factor = {"us": 0.001, "ms": 1.0, "s": 1000.0}[latency[2]]
+    return Load(float(rate[1]), float(latency[1]) * factor)
+
+
+def _spread(ratios: list[float]) -> str:
+    """The median of ratios, and where their middle half lies."""
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle - 1:+.1%} ({low - 1:+.1%} to {high - 1:+.1%})"
+
+
+def _median(loads: list[Load]) -> Load:
+    return Load(
+        statistics.median(load.rate for load in loads),
+        statistics.median(load.p99 for load in loads),
+    )
+
+
+@contextmanager
+def _proxy(home: Path, certificate: Pair, app: int) -> Iterator[Site]:
+    with (
+        Names("127.0.0.1") as names,
+        surroundings.site(
+            home,
+            certificate,
+            client_dir=str(home),
+            resolver=names.resolver,
+            upstream_port=app,
+            api_per_second=UNLIMITED,
+            api_burst=UNLIMITED,
+        ) as site,
+    ):
+        yield site
+
+
+@contextmanager
+def _bare(home: Path, app: int) -> Iterator[int]:
+    with _minimal(_BARE, certificate=home / "certificate", app=app) as port:
+        yield port
+
+
+@contextmanager
+def _quick() -> Iterator[int]:
+    with _minimal(_QUICK) as port:
+        yield port
+
+
+@contextmanager
+def _minimal(server: str, **values: object) -> Iterator[int]:
+    port = servers.free_port()
+    with servers.directory() as folder:
+        text = _NGINX.format(folder=folder, server=server.format(port=port, **values))
+        with surroundings.nginx(text, port, folder):
+            yield port
