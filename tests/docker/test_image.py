@@ -13,6 +13,7 @@ import pytest
 
 from bench.image import measure
 from contract import APP
+from settings.docker import Database
 from tests.docker.base_images import NODE
 from tests.docker.engine import Engine
 
@@ -20,7 +21,6 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[2] / "app"
 IMAGE = "stromhaltig-test/app"
-POSTGRES = "postgres:15-bookworm"
 NETWORK = "image-test"
 DATABASE = "image-test-db"
 SERVER = "image-test-app"
@@ -93,8 +93,7 @@ def database(docker: Engine, base_images: None) -> Iterator[None]:
     docker.docker("network", "create", NETWORK)
     docker.docker(
         *("run", "--detach", "--name", DATABASE, "--network", NETWORK),
-        *("--env=POSTGRES_PASSWORD=only-here", POSTGRES),
-        *("postgres", "-c", "listen_addresses=*"),
+        *("--env=POSTGRES_PASSWORD=only-here", Database().image),
     )
     yield
     docker.docker("rm", "--force", "--volumes", DATABASE)
