@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components.docker.confinement import LogRotation, beside_the_old, confined
+from components.docker.confinement import (
+    LogRotation,
+    beside_the_old,
+    confined,
+    duration,
+)
 
 HOST = "app"
 """Name that the proxy finds the containers by: all of them that there are."""
@@ -109,15 +114,15 @@ class App(pulumi.ComponentResource):
                     read_only=True,
                 ),
             ],
-            cpus=f"{args.cpu / _CPU_UNITS:g}",
+            cpus=_cores(args.cpu),
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=args.health_command,
-                interval="10s",
+                # Also how long a release waits for the first look; `start_interval`
+                # would shorten that alone, but engines before Docker 25 refuse it.
+                interval="3s",
                 timeout="5s",
-                retries=3,
-                start_period=f"{args.start_timeout}s",
-                # From Docker 25; older engines wait for the first interval.
-                start_interval="1s",
+                retries=5,
+                start_period=duration(args.start_timeout),
             ),
             wait=True,
             wait_timeout=args.start_timeout,
@@ -129,3 +134,8 @@ class App(pulumi.ComponentResource):
             ),
             opts=beside_the_old(self),
         )
+
+
+def _cores(units: int) -> str:
+    """Return cores as Docker gives them back: 1.0 for 1024; 0.098 for 100."""
+    return str(round(units / _CPU_UNITS, 3))

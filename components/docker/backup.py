@@ -8,7 +8,12 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
-from components.docker.confinement import LogRotation, after_the_old, confined
+from components.docker.confinement import (
+    LogRotation,
+    after_the_old,
+    confined,
+    duration,
+)
 from components.docker.files import Files, FilesArgs
 
 _BACKUP = Path(__file__).with_name("backup.sh")
@@ -219,7 +224,7 @@ class Backup(pulumi.ComponentResource):
 def _health(shell: str, script: Path) -> docker.ContainerHealthcheckArgs:
     return docker.ContainerHealthcheckArgs(
         tests=["CMD", shell, f"{_FILES}/{script.name}", "status"],
-        interval="300s",
+        interval=duration(300),
         timeout="30s",
         retries=1,
     )

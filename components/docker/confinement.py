@@ -61,6 +61,17 @@ def confined(
     }
 
 
+def duration(seconds: int) -> str:
+    """Return a time as Docker gives it back, such as 1m30s.
+
+    Any other spelling would be a difference in every preview, and replace containers.
+    """
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    longer = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{longer}{rest}s"
+
+
 def beside_the_old(parent: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
     """Return options of a container that is made before its predecessor goes.
 

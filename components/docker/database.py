@@ -10,7 +10,12 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
-from components.docker.confinement import LogRotation, after_the_old, confined
+from components.docker.confinement import (
+    LogRotation,
+    after_the_old,
+    confined,
+    duration,
+)
 from components.docker.files import Files, FilesArgs
 
 HOST = "database"
@@ -143,7 +148,7 @@ class Database(pulumi.ComponentResource):
                 interval="5s",
                 timeout="4s",
                 retries=5,
-                start_period="60s",
+                start_period=duration(60),
             ),
             wait=True,
             wait_timeout=180,

@@ -10,7 +10,12 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_tls as tls
 
-from components.docker.confinement import LogRotation, after_the_old, confined
+from components.docker.confinement import (
+    LogRotation,
+    after_the_old,
+    confined,
+    duration,
+)
 from components.docker.files import Files, FilesArgs
 from components.docker.proxy_config import ProxyConfig, render
 
@@ -147,7 +152,7 @@ class Proxy(pulumi.ComponentResource):
                 interval="5s",
                 timeout="4s",
                 retries=3,
-                start_period="90s",
+                start_period=duration(90),
             ),
             wait=True,
             wait_timeout=120,

@@ -272,8 +272,8 @@ def _is_resolver(value: str) -> bool:
 
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _PORT: Final = integer(1, 65535)
-_LIMIT: Final = integer(1, 10_000)
-_BURST: Final = integer(0, 10_000)
+_LIMIT: Final = integer(1, 1_000_000)
+_BURST: Final = integer(0, 1_000_000)
 _HOST: Final = matching(
     "a host name in lower case", rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*"
 )
