@@ -1,0 +1,1 @@
+"""The stack of the Docker host, deployed for real on this machine: `make local`."""

@@ -1,0 +1,192 @@
+"""`python -m local`: the command behind `make local` and `make local-stop`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from local import host
+from local.deployment import Deployment, deployment
+from local.project import FOLDER, Project
+from rehearsal.cloud import CloudError
+from rehearsal.commands import ToolError
+from rehearsal.progress import ConsoleProgress
+from rehearsal.pulumi_cli import Event, PulumiError, Result
+from rehearsal.workspace import WorkspaceError
+
+ROOT = Path(__file__).parents[1]
+
+FAILED = 1
+"""Exit code when Pulumi could not do all of it."""
+
+REFUSED = 2
+"""Exit code when it could not start."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+LOOPBACK = "127.0.0.1"
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Deploy the stack of the Docker host to this machine's Docker engine.",
+)
+
+_TROUBLES = (ToolError, WorkspaceError, CloudError, PulumiError)
+
+
+@app.command()
+def up(
+    image: Annotated[
+        str, typer.Option(help="Deploy this image instead of building app/.")
+    ] = "",
+    http_port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1 that redirects to HTTPS.")
+    ] = 8080,
+    https_port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1 that the app is at.")
+    ] = 8443,
+) -> None:
+    """Deploy it, or bring it up to date."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console()
+    address = host.address()
+    _refuse(list(host.lacks(address, builds=not image)))
+    config = configuration(address, image, http_port, https_port)
+    with _explained():
+        project = Project(ROOT, say=print)
+        progress = ConsoleProgress(console)
+        with project, deployment(project, config, address, progress) as ready:
+            result = ready.pulumi(
+                *("up", "--yes", "--skip-preview"), on_event=_teller(console)
+            )
+            if result.returncode == 0:
+                _explain(ready, console)
+    _end(result, "make local")
+
+
+@app.command()
+def stop() -> None:
+    """Delete it with its networks, volumes and all data."""
+    console = Console()
+    if not Project(ROOT).exists:
+        console.print("Nothing is deployed here.")
+        return
+    address = host.address()
+    _refuse(list(host.lacks(address, builds=False)))
+    with _explained():
+        project = Project(ROOT, say=print)
+        progress = ConsoleProgress(console)
+        with project, deployment(project, {}, address, progress) as ready:
+            result = ready.pulumi(
+                *("destroy", "--yes", "--skip-preview"), on_event=_teller(console)
+            )
+            if result.returncode == 0:
+                project.discard()
+                console.print("Stopped: containers, networks and volumes are gone.")
+    _end(result, "make local-stop")
+
+
+def configuration(
+    address: str, image: str, http_port: int, https_port: int
+) -> dict[str, Any]:
+    """Return what makes the committed stack file fit for one machine.
+
+    address: of the engine. image: to deploy; empty for one to build from app/.
+    """
+    return {
+        "environment": "staging",
+        "domain": {},
+        "host": {"address": address},
+        "image": {"ref": image} if image else {"context": "app"},
+        "proxy": {
+            "certificate": "self-signed",
+            "bind": LOOPBACK,
+            "http_port": http_port,
+            "https_port": https_port,
+        },
+    }
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what keeps it from starting into a message and an exit code."""
+    try:
+        yield
+    except _TROUBLES as trouble:
+        _refuse([str(trouble)])
+    except KeyboardInterrupt:
+        print("Interrupted. What was made is kept: `make local` goes on from here.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _refuse(reasons: Sequence[str]) -> None:
+    """Say everything that is missing, and end; nothing when nothing is."""
+    if not reasons:
+        return
+    _say_failure(reasons)
+    raise typer.Exit(REFUSED)
+
+
+def _end(result: Result, command: str) -> None:
+    """End with what Pulumi said when it failed."""
+    if result.returncode == 0:
+        return
+    errors = result.errors or [result.stderr.strip() or result.stdout.strip()]
+    _say_failure([*errors, f"Mend the cause and run it again: {command}"])
+    raise typer.Exit(FAILED)
+
+
+def _say_failure(lines: Sequence[str]) -> None:
+    for line in lines:
+        Console(stderr=True).print(line, style="red", markup=False, soft_wrap=True)
+
+
+def _teller(console: Console) -> Callable[[Event], None]:
+    """Tell each step of a resource that has ended, but not what stayed as it was."""
+
+    def tell(event: Event) -> None:
+        if event.phase == "started" or event.op == "same":
+            return
+        kind = event.type.rpartition(":")[2]
+        took = f" ({event.seconds:.0f} s)" if event.seconds else ""
+        failed = "" if event.phase == "done" else " FAILED"
+        console.print(f"  {event.op} {kind} {event.name}{took}{failed}", markup=False)
+
+    return tell
+
+
+def _explain(ready: Deployment, console: Console) -> None:
+    outputs = ready.outputs()
+    logs = outputs["app_containers"][0]
+    lines = [
+        "",
+        f"The app is at {outputs['url']}  (the certificate is self-signed: your "
+        "browser warns of it)",
+        f"  is it healthy      curl --insecure {outputs['health_url']}",
+        f"  its log            docker logs --follow {logs}",
+        "  all containers     docker ps --filter name=stromhaltig-local",
+        "  a new version      make local",
+        "  delete everything  make local-stop",
+        *(f"Note: {note}." for note in ready.notes),
+        f"State, passphrase and settings are in {FOLDER}/.",
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Let SIGTERM end it as Ctrl-C does, cleaning up on the way out."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    app()
