@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from rehearsal.commands import ToolError
+from rehearsal.progress import ConsoleProgress
+from tests.docker.base_images import load_base_images
 from tests.docker.engine import Engine, NoEngineError, engine
 
 
@@ -24,3 +28,12 @@ def docker() -> Iterator[Engine]:
         pytest.skip(str(reason))
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def base_images(docker: Engine) -> None:
+    """What images are built from, and run with, on a machine without a registry."""
+    try:
+        load_base_images(docker, ConsoleProgress(Console(stderr=True)))
+    except (NoEngineError, ToolError) as reason:
+        pytest.skip(f"no base images: {reason}")

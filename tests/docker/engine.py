@@ -152,10 +152,17 @@ def _path_of_the_daemon(folder: Path) -> str:
         found = provide("docker", "slirp4netns")
         for name in ("iptables", "ip6tables"):
             (aliases / name).symlink_to(which(f"{name}-nft"))
+        (aliases / "docker").symlink_to(_client_of(which("dockerd")))
     except ServerMissingError as error:
         raise NoEngineError(str(error)) from error
     system = [os.environ["PATH"], "/usr/sbin", "/sbin"]
     return os.pathsep.join([str(aliases), *map(str, found), *system])
+
+
+def _client_of(daemon: Path) -> Path:
+    """The client of the same package, which builds without buildx; any, without one."""
+    beside = (daemon.with_name("docker"), Path("/usr/bin/docker"))
+    return next((path for path in beside if path.exists()), which("docker"))
 
 
 def _daemon_command(folder: Path, cgroup: str) -> list[str]:

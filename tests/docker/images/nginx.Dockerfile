@@ -3,6 +3,7 @@ FROM stromhaltig-test/debian
 RUN echo "deb http://deb.debian.org/debian trixie main" > /etc/apt/sources.list.d/trixie.list \
     && echo 'APT::Default-Release "bookworm";' > /etc/apt/apt.conf.d/10release \
     && apt-get update \
+    && apt-get install --yes --no-install-recommends curl \
     && apt-get install --yes --no-install-recommends --target-release trixie nginx \
     && useradd --system --uid 101 --user-group --no-create-home nginx \
     && mkdir --parents /var/cache/nginx \
