@@ -135,7 +135,7 @@ def proxy() -> None:
         "medians, and the middle half of the pairs"
     )
     for app, comparison in throughput():
-        print(f"before {app}: {comparison}")
+        print(f"before {app}:", *comparison.lines(), sep="\n  ")
     for protocol, growth in memory():
         grown = ", ".join(f"{name} {by / 2**20:.1f} MiB" for name, by in growth.items())
         print(f"upload of 100 MB over {protocol}: {grown} more than before")

@@ -107,7 +107,9 @@ def test_requests_are_logged_as_json_without_their_query(
 ) -> None:
     stub_client.get("/api/x?token=secret", headers={"User-Agent": 'a "quoted" one'})
     stub_client.get("/health")
-    [line] = [line for line in stub_site.process.output.splitlines() if address in line]
+    log = stub_site.process
+    log.until("the request is logged", lambda: address in log.output)
+    [line] = [line for line in log.output.splitlines() if address in line]
     record = json.loads(line)
     assert record["client"] == address
     assert record["path"] == "/api/x"
