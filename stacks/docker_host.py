@@ -259,6 +259,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
             offsite=_offsite(settings),
             edge=networks.edge,
             protect=settings.protect,
+            keep=settings.production,
             logs=logs,
         ),
         opts=there,

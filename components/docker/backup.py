@@ -58,6 +58,7 @@ class BackupArgs:
     offsite: where copies go; None keeps backups on this host alone.
     edge: network with a way out, for the copies.
     protect: whether Pulumi refuses to delete the backups.
+    keep: whether they stay on the host when the stack is destroyed.
     logs: how much of the output is kept.
     """
 
@@ -74,6 +75,7 @@ class BackupArgs:
     offsite: Offsite | None
     edge: pulumi.Input[str]
     protect: bool
+    keep: bool
     logs: LogRotation
 
 
@@ -103,7 +105,9 @@ class Backup(pulumi.ComponentResource):
         volume = docker.Volume(
             f"{name}-backups",
             name=f"{name}-backups",
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.protect, retain_on_delete=args.keep
+            ),
         )
         files = Files(
             f"{name}-backup-files",

@@ -13,6 +13,17 @@ import pulumi_docker as docker
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+_REPLACING = [
+    # One that never became healthy is made anew when the update is run again. The
+    # engine would only update it, the provider would not wait for its health, and the
+    # predecessor that serves would go.
+    "#initerror",
+    # The provider says that it has changed these, and does not.
+    "init",
+    "tmpfs",
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class LogRotation:
     """How much of a container's output Docker keeps.
@@ -77,9 +88,19 @@ def beside_the_old(parent: pulumi.Resource, **options: Any) -> pulumi.ResourceOp
 
     The provider's own default is to delete first.
     """
-    return pulumi.ResourceOptions(parent=parent, delete_before_replace=False, **options)
+    return pulumi.ResourceOptions(
+        parent=parent,
+        delete_before_replace=False,
+        replace_on_changes=_REPLACING,
+        **options,
+    )
 
 
 def after_the_old(parent: pulumi.Resource, **options: Any) -> pulumi.ResourceOptions:
     """Return options of a container that must never run twice at once."""
-    return pulumi.ResourceOptions(parent=parent, delete_before_replace=True, **options)
+    return pulumi.ResourceOptions(
+        parent=parent,
+        delete_before_replace=True,
+        replace_on_changes=_REPLACING,
+        **options,
+    )

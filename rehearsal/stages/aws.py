@@ -46,8 +46,6 @@ class AwsStage:
 
     troubles = (BotoCoreError, ClientError)
 
-    mends_by_retry = True
-
     hints = ("aws ecs list-clusters          # boto3 finds the same endpoint",)
 
     def __init__(self, cloud: EmbeddedCloud, config: Mapping[str, Any]) -> None:

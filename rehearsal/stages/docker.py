@@ -19,6 +19,9 @@ from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_re
 ADDRESS = "ssh://deploy@docker-host.invalid"
 """A host that nobody can reach, so that nothing is."""
 
+BACKUPS = "-backups"
+"""How the name of the volume with the backups ends."""
+
 _KINDS = {
     CONTAINER: "container",
     IMAGE: "image",
@@ -54,9 +57,6 @@ class DockerStage:
     )
     data_types = frozenset({VOLUME})
     troubles = (URLError,)
-    # The engine would take the containers that exist for good, healthy or not: on an
-    # update the provider does not look again.
-    mends_by_retry = False
     client_environment: Mapping[str, str] = {}
     hints = ("pulumi stack --show-ids        # nothing runs: docker shows none of it",)
 
@@ -167,8 +167,12 @@ class DockerStage:
         return [f"{len(before)} containers of the release before are still there"]
 
     def kept(self, left: Collection[Thing]) -> set[Thing]:
-        """Images stay on the host or in the registry, for who goes back to them."""
-        return {t for t in left if t.ending or t.kind == _KINDS[BUILD]}
+        """Images stay, for who goes back to them, and so do production's backups."""
+        return {
+            t
+            for t in left
+            if t.ending or t.kind == _KINDS[BUILD] or t.name.endswith(BACKUPS)
+        }
 
     def _containers(self) -> list[Entry]:
         return [entry for entry in self._cloud.recorded() if entry.token == CONTAINER]

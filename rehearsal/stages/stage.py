@@ -83,13 +83,6 @@ class Stage(Protocol):
         """What is raised when the embedded platform cannot be asked."""
 
     @property
-    def mends_by_retry(self) -> bool:
-        """Whether an update that failed comes to its end when it is run again.
-
-        Where it does not, another release has to follow.
-        """
-
-    @property
     def client_environment(self) -> Mapping[str, str]:
         """Variables that point the platform's own clients at the embedded one."""
 

@@ -56,7 +56,6 @@ class Scene:
     troubles = (ConnectionError,)
     client_environment: Mapping[str, str] = {}
     hints = ()
-    mends_by_retry = True
 
     def __init__(self) -> None:
         self.there: set[Thing] = set()

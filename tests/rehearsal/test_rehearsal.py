@@ -160,6 +160,15 @@ def test_a_gap_between_two_releases_of_the_docker_host_fails(altered):
     assert "was deleted before the new one was there" in done.stdout
 
 
+def test_taking_over_an_unhealthy_release_of_the_docker_host_fails(altered):
+    confinement = "components/docker/confinement.py"
+    careless = altered(confinement, '        replace_on_changes=["#initerror"],\n', "")
+    done = rehearse(careless, "run", "--stack", "docker", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["steps"][-1]["name"] == "failing update"
+    assert "(never healthy)" in done.stdout
+
+
 def test_only_aws_can_be_rehearsed_with_official_plugins(clone):
     done = rehearse(clone, "run", "--stack", "docker", "--plugins", "official")
     assert done.returncode == 2

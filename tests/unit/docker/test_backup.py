@@ -33,6 +33,7 @@ def backup(**args):
         "uploads_days": 7,
         "offsite": None,
         "protect": True,
+        "keep": True,
         "logs": LogRotation(),
     }
     return Backup("app", BackupArgs(**(defaults | args)))
@@ -76,9 +77,14 @@ def test_uploads_are_read_and_never_written(graph):
     assert container["capabilities"]["adds"] == ["CAP_DAC_READ_SEARCH"]
 
 
-def test_backups_are_protected_where_asked(graph):
+def test_backups_are_protected_and_outlive_the_stack_where_asked(graph):
     graph.build(backup)
     assert graph.one(VOLUME, "app-backups").protect is True
+    assert graph.one(VOLUME, "app-backups").retain_on_delete is True
+
+    graph.build(lambda: backup(protect=False, keep=False))
+    assert graph.one(VOLUME, "app-backups").protect is False
+    assert graph.one(VOLUME, "app-backups").retain_on_delete is False
 
 
 def test_health_tells_when_there_is_no_backup(graph):
