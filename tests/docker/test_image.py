@@ -200,11 +200,9 @@ def test_it_stops_in_seconds_when_asked(init, docker, image, migrated):
         while "Listening" not in docker.docker("logs", name):
             assert time.monotonic() < until
             time.sleep(0.2)
-        began = time.monotonic()
-        docker.docker("stop", "--time=20", name)
-        took = time.monotonic() - began
+        # Whoever does not go in time is killed, and then the code is 137.
+        docker.docker("stop", "--time=15", name)
         assert state(docker, name)["ExitCode"] == 0, docker.docker("logs", name)
-        assert took < 10
         assert "Stopped" in docker.docker("logs", name)
     finally:
         docker.docker("rm", "--force", "--volumes", name)
