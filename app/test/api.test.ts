@@ -119,6 +119,13 @@ describe('signing in', () => {
 describe('adding users', () => {
   const add = (args: string[], password: string) => run('user-add.js', args, { DATABASE_URL: app.databaseUrl }, password);
 
+  test('whoever was added can sign in', async () => {
+    const { code, stdout } = await add(['new@example.org'], `${PASSWORD}\n`);
+    assert.deepEqual([code, stdout], [0, 'Added new@example.org\n']);
+    const response = await app.postJson('/api/auth/login', { email: 'new@example.org', password: PASSWORD });
+    assert.equal(response.status, 200);
+  });
+
   test('a second account for an address is refused, however it is written', async () => {
     const { code, stderr } = await add(['Ada@Example.org'], PASSWORD);
     assert.deepEqual([code, stderr], [1, 'Ada@Example.org has an account already\n']);
@@ -141,9 +148,9 @@ describe('adding users', () => {
   test('the password is stored as a bcrypt hash of the configured cost', async () => {
     const [row] = await execute<{ password_hash: string }>(
       app.databaseUrl,
-      "SELECT password_hash FROM users WHERE email = 'ada@example.org'",
+      "SELECT password_hash FROM users WHERE email = 'new@example.org'",
     );
-    assert.match(row?.password_hash ?? '', /^\$2b\$10\$/);
+    assert.match(row?.password_hash ?? '', /^\$2b\$12\$/);
   });
 });
 

@@ -119,10 +119,19 @@ export async function execute<T extends pg.QueryResultRow>(databaseUrl: string, 
   return rows;
 }
 
-/** The address of a new, empty database on the server that all tests share, or on the given one. */
-export async function createDatabase(server = sharedPostgres()): Promise<string> {
+/** The database on the shared server that has every migration. */
+export const MIGRATED = 'migrated';
+
+/** The address of a new database on the server that all tests share; empty, or a copy. */
+export async function createDatabase(template = 'template1'): Promise<string> {
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await execute(server, `CREATE DATABASE ${name}`);
+  const server = sharedPostgres();
+  await execute(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  return databaseOn(server, name);
+}
+
+/** @param server address of any of its databases. */
+export function databaseOn(server: string, name: string): string {
   return server.replace(/[^/]*$/, name);
 }
 
@@ -166,7 +175,7 @@ export class Redis extends TestServer {
 }
 
 /** The server's executable, from PATH or from where Debian puts PostgreSQL's. */
-function find(name: string): string {
+export function find(name: string): string {
   const debian = '/usr/lib/postgresql';
   const directories = (process.env['PATH'] ?? '').split(path.delimiter);
   try {
