@@ -67,6 +67,18 @@ class Engine:
         assert completed.returncode == 0, f"docker {arguments[0]}: {told}"
         return completed.stdout.decode(errors="replace").strip()
 
+    def build(self, *arguments: str | Path) -> None:
+        """Run `docker build ARGUMENTS` with BuildKit; as `docker` does if it fails."""
+        known = self.environment | {"DOCKER_BUILDKIT": "1"}
+        completed = subprocess.run(
+            ["docker", "build", "--quiet", *arguments],
+            env=known,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert completed.returncode == 0, f"docker build: {completed.stderr}"
+
 
 @contextlib.contextmanager
 def engine(folder: Path) -> Iterator[Engine]:

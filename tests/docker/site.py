@@ -1,0 +1,125 @@
+"""The stack of the Docker host, deployed to a test's engine, and questions to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.__main__ import LOOPBACK, configuration
+from local.deployment import Deployment
+from rehearsal.pulumi_cli import Result
+from tests.docker.base_images import NGINX
+from tests.docker.engine import Engine
+
+CLONE = Path(__file__).parents[2]
+HTTP_PORT = 8080
+HTTPS_PORT = 8443
+ADDRESS = f"https://{LOOPBACK}:{HTTPS_PORT}"
+LOAD_SECONDS = 240.0
+"""The longest that requests go on, whatever happens."""
+
+_CLIENT = Path(__file__).with_name("client.py")
+_SECRETS = {
+    "random:index/randomPassword:RandomPassword": "result",
+    "tls:index/privateKey:PrivateKey": "privateKeyPem",
+}
+"""Types that make a secret, and the output that it is in."""
+
+_NOT_OURS = (".git", ".local", ".rehearsal")
+
+
+def link_clone(folder: Path) -> None:
+    """Make a clone to deploy from, which has a state of its own."""
+    for entry in CLONE.iterdir():
+        if entry.name not in _NOT_OURS:
+            (folder / entry.name).symlink_to(entry)
+
+
+def settings(engine: Engine, image: str) -> dict[str, Any]:
+    """What `make local` sets, for this engine, and without limits on our requests."""
+    config = configuration(engine.host, image, HTTP_PORT, HTTPS_PORT)
+    config["proxy"] |= {"image": NGINX, "api_per_second": 10_000, "api_burst": 10_000}
+    # Fewer would make no roll-out; more only take longer.
+    config["service"] = {"replicas": 2, "memory": 256, "start_timeout": 45}
+    return config
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is deployed."""
+
+    engine: Engine
+    deployment: Deployment
+
+    def up(self, image: str) -> Result:
+        """Deploy an image."""
+        self.deployment.project.inject(settings(self.engine, image))
+        return self.deployment.pulumi("up", "--yes", "--skip-preview")
+
+    def get(self, url: str) -> dict[str, Any]:
+        """Status, headers and body of an answer."""
+        command = [*self.engine.inside, sys.executable, _CLIENT, "get", url]
+        asked = subprocess.run(command, capture_output=True, check=True)
+        told: dict[str, Any] = json.loads(asked.stdout)
+        return told
+
+    @contextmanager
+    def under_load(self, path: str) -> Iterator[dict[str, Any]]:
+        """Ask for a path all the time; the results are there on leaving."""
+        url = f"{ADDRESS}{path}"
+        load = ["load", url, str(LOAD_SECONDS)]
+        results: dict[str, Any] = {}
+        with subprocess.Popen(
+            [*self.engine.inside, sys.executable, _CLIENT, *load],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as asking:
+            try:
+                yield results
+            finally:
+                told, _ = asking.communicate(timeout=LOAD_SECONDS)
+        results.update(json.loads(told))
+
+    def containers(self, *, ended: bool = False) -> dict[str, Mapping[str, Any]]:
+        """Name -> what `docker inspect` shows; with those that do not run."""
+        ids = self.engine.docker("ps", "--quiet", *(["--all"] if ended else [])).split()
+        shown = json.loads(self.engine.docker("inspect", *ids)) if ids else []
+        return {container["Name"].lstrip("/"): container for container in shown}
+
+    def app(self) -> dict[str, Mapping[str, Any]]:
+        """The containers that serve the app."""
+        return {
+            name: shown
+            for name, shown in self.containers().items()
+            if name.startswith("stromhaltig-local-app-")
+        }
+
+    def query(self, sql: str) -> str:
+        """What the database answers."""
+        psql = ("psql", "--no-align", "--tuples-only", "--dbname=stromhaltig")
+        command = ("exec", "stromhaltig-local-database", *psql, "--command", sql)
+        return self.engine.docker(*command)
+
+    def secrets(self) -> list[str]:
+        """Every generated secret, from the state."""
+        exported = self.deployment.pulumi("stack", "export", "--show-secrets")
+        resources = json.loads(exported.stdout)["deployment"]["resources"]
+        found = [
+            resource["outputs"].get("result")
+            or resource["outputs"].get("privateKeyPem")
+            for resource in resources
+            if resource["type"].endswith(("RandomPassword", ":PrivateKey"))
+        ]
+        return [_plain(secret) for secret in found]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(json.loads(value["plaintext"]))
+    return str(value)
