@@ -232,23 +232,42 @@ def redis() -> Iterator[str]:
 
 
 def node() -> Path:
-    """Node.js, with the app built; the test is skipped where there is none."""
+    """Node.js, with the app built from what its sources are now.
+
+    The test is skipped where there is no Node.js.
+    """
     programs = [shutil.which(name) for name in ("node", "npm")]
     if None in programs:
         pytest.skip("the app needs Node.js and npm; install them (Debian: nodejs, npm)")
-    if not (APP / "node_modules").exists():
-        _npm("ci", "--no-audit", "--no-fund")
-    built = [APP / "dist" / "main.js", APP / "client" / "dist" / "index.html"]
-    if not all(file.exists() for file in built):
-        _npm("run", "build")
+    _run("make", "--no-print-directory", "app/node_modules/.ready")
+    built = min(
+        _changed(APP / "dist" / "main.js"),
+        _changed(APP / "client" / "dist" / "index.html"),
+    )
+    sources = (APP, APP / "client")
+    if built < max(
+        _changed(file)
+        for folder in sources
+        for file in (*(folder / "src").rglob("*"), *folder.glob("*.json"))
+    ):
+        _run("npm", "--prefix", "app", "--loglevel=error", "run", "build")
     return Path(str(programs[0]))
 
 
-def _npm(*arguments: str) -> None:
+def _changed(file: Path) -> float:
+    """When a file was written; before everything else when there is none."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _run(*command: str) -> None:
     done = subprocess.run(
-        ["npm", *arguments], cwd=APP, capture_output=True, text=True, timeout=600
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600
     )
-    assert done.returncode == 0, f"npm {arguments[0]} failed:\n{done.stderr[-2000:]}"
+    said = (done.stdout + done.stderr)[-2000:]
+    assert done.returncode == 0, f"`{' '.join(command)}` failed:\n{said}"
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ Requests that nginx cannot read have no address yet, and get its own short page.
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)
 _KEEPALIVE_MIN_TIMEOUT: Final = (1, 27, 4)
+_CERTIFICATE_CACHE: Final = (1, 27, 4)
 
 _PRELOAD_SECONDS: Final = 31_536_000
 """What browsers' preload lists ask for at least: a year. https://hstspreload.org"""
@@ -203,7 +204,8 @@ def render(config: ProxyConfig) -> str:
         errors=ERRORS,
         login_retry=-(-60 // config.login_per_minute),
         http2_directive=version >= _HTTP2_DIRECTIVE,
-        keepalive_min_timeout=version >= _KEEPALIVE_MIN_TIMEOUT,
+        keeps_connections=version >= _KEEPALIVE_MIN_TIMEOUT,
+        caches_certificates=version >= _CERTIFICATE_CACHE,
     )
 
 

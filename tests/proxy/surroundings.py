@@ -6,11 +6,13 @@ import dataclasses
 import datetime
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -229,7 +231,7 @@ class Site:
 
 
 def configuration(folder: Path, **values: object) -> ProxyConfig:
-    """A configuration for Debian's nginx on free ports, with some values of its own.
+    """A configuration for this machine's nginx, with some values of its own.
 
     folder: where the certificate is expected, and `acme`.
     """
@@ -243,13 +245,20 @@ def configuration(folder: Path, **values: object) -> ProxyConfig:
         "http_port": servers.free_port(),
         "https_port": servers.free_port(),
         "status_port": servers.free_port(),
-        "nginx_version": "1.22",
+        "nginx_version": _version(),
         "user": None,
     }
     config = ProxyConfig(**(defaults | values))  # type: ignore[arg-type]
     if "public_https_port" in values:
         return config
     return dataclasses.replace(config, public_https_port=config.https_port)
+
+
+@cache
+def _version() -> str:
+    command = [servers.executable("nginx"), "-v"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return said.rpartition("nginx/")[2].split()[0]
 
 
 @contextmanager
