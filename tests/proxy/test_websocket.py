@@ -7,6 +7,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.proxy.surroundings import Site
+from tests.servers import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +18,7 @@ def opened(site: Site, token: str, address: str) -> ClientConnection:
         ssl=site.tls(),
         subprotocols=["bearer", token],  # type: ignore[list-item]
         additional_headers={"X-Forwarded-For": address},
+        open_timeout=PATIENCE,
     )
 
 
