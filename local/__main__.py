@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -40,6 +40,9 @@ app = typer.Typer(
     help="Deploy the stack of the Docker host to this machine's Docker engine.",
 )
 
+_OF_A_DOMAIN = {"certificate_file", "email", "hsts_preload", "key_file"}
+"""Settings of the proxy that mean nothing without a domain."""
+
 _TROUBLES = (ToolError, WorkspaceError, CloudError, PulumiError)
 
 
@@ -60,11 +63,14 @@ def up(
     console = Console()
     address = host.address()
     _refuse(list(host.lacks(address, builds=not image)))
-    config = configuration(address, image, http_port, https_port)
     with _explained():
         project = Project(ROOT, say=print)
         progress = ConsoleProgress(console)
-        with project, deployment(project, config, address, progress) as ready:
+        with project, deployment(project, address, progress) as ready:
+            committed = project.stack_config()
+            project.inject(
+                configuration(committed, address, image, http_port, https_port)
+            )
             result = ready.pulumi(
                 *("up", "--yes", "--skip-preview"), on_event=_teller(console)
             )
@@ -85,7 +91,7 @@ def stop() -> None:
     with _explained():
         project = Project(ROOT, say=print)
         progress = ConsoleProgress(console)
-        with project, deployment(project, {}, address, progress) as ready:
+        with project, deployment(project, address, progress) as ready:
             result = ready.pulumi(
                 *("destroy", "--yes", "--skip-preview"), on_event=_teller(console)
             )
@@ -96,18 +102,25 @@ def stop() -> None:
 
 
 def configuration(
-    address: str, image: str, http_port: int, https_port: int
+    committed: Mapping[str, Any],
+    address: str,
+    image: str,
+    http_port: int,
+    https_port: int,
 ) -> dict[str, Any]:
-    """Return what makes the committed stack file fit for one machine.
+    """Return what makes a stack file of the Docker host fit for one machine.
 
-    address: of the engine. image: to deploy; empty for one to build from app/.
+    committed: its `config` section. address: of the engine. image: to deploy; empty
+    for one to build from app/.
     """
+    proxy = committed.get("stromhaltig:proxy") or {}
     return {
         "environment": "staging",
         "domain": {},
         "host": {"address": address},
         "image": {"ref": image} if image else {"context": "app"},
         "proxy": {
+            **{key: proxy[key] for key in proxy.keys() - _OF_A_DOMAIN},
             "certificate": "self-signed",
             "bind": LOOPBACK,
             "http_port": http_port,

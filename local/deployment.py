@@ -55,12 +55,11 @@ class Deployment:
 
 @contextmanager
 def deployment(
-    project: Project, config: Mapping[str, Any], address: str, progress: Progress
+    project: Project, address: str, progress: Progress
 ) -> Iterator[Deployment]:
     """The stack of an entered project, ready for `pulumi up`.
 
-    config: values for the stack file, as `Workspace.inject` takes them. address: of
-    the engine, which also builds.
+    address: of the engine, which also builds.
 
     Raises EngineError, PluginError or CloudError when a part of Pulumi is missing, and
     PulumiError when the stack cannot be made.
@@ -83,8 +82,6 @@ def deployment(
             )
         made = Deployment(engine, project, notes, environment)
         _checked(made.pulumi("stack", "select", "--create", project.stack))
-        # After the stack is made, which writes to the stack file as well.
-        project.inject(config)
         yield made
 
 

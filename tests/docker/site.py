@@ -13,6 +13,7 @@ from typing import Any
 
 from local.__main__ import LOOPBACK, configuration
 from local.deployment import Deployment
+from local.project import Project
 from rehearsal.pulumi_cli import Result
 from tests.docker.base_images import NGINX
 from tests.docker.engine import Engine
@@ -41,9 +42,11 @@ def link_clone(folder: Path) -> None:
             (folder / entry.name).symlink_to(entry)
 
 
-def settings(engine: Engine, image: str) -> dict[str, Any]:
+def settings(project: Project, engine: Engine, image: str) -> dict[str, Any]:
     """What `make local` sets, for this engine, and without limits on our requests."""
-    config = configuration(engine.host, image, HTTP_PORT, HTTPS_PORT)
+    config = configuration(
+        project.stack_config(), engine.host, image, HTTP_PORT, HTTPS_PORT
+    )
     config["proxy"] |= {"image": NGINX, "api_per_second": 10_000, "api_burst": 10_000}
     # Fewer would make no roll-out; more only take longer.
     config["service"] = {"replicas": 2, "memory": 256, "start_timeout": 45}
@@ -59,7 +62,8 @@ class Site:
 
     def up(self, image: str) -> Result:
         """Deploy an image."""
-        self.deployment.project.inject(settings(self.engine, image))
+        project = self.deployment.project
+        project.inject(settings(project, self.engine, image))
         return self.deployment.pulumi("up", "--yes", "--skip-preview")
 
     def get(self, url: str) -> dict[str, Any]:

@@ -71,12 +71,11 @@ def site(
     clone = tmp_path_factory.mktemp("clone")
     link_clone(clone)
     progress = ConsoleProgress(Console(stderr=True))
-    config = settings(docker, FIRST)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", docker.path)
         project = Project(clone)
         try:
-            with project, deployment(project, config, docker.host, progress) as ready:
+            with project, deployment(project, docker.host, progress) as ready:
                 site = Site(docker, ready)
                 first = site.up(FIRST)
                 assert first.returncode == 0, first.errors
@@ -236,10 +235,11 @@ def test_destroy_leaves_nothing(site):
 def test_an_engine_out_of_reach_is_named_and_nothing_is_made(docker, images, tmp_path):
     link_clone(tmp_path)
     nowhere = f"unix://{tmp_path}/nobody.sock"
-    config = settings(docker, FIRST) | {"host": {"address": nowhere}}
     progress = ConsoleProgress(Console(stderr=True))
     project = Project(tmp_path)
-    with project, deployment(project, config, nowhere, progress) as ready:
+    with project, deployment(project, nowhere, progress) as ready:
+        config = settings(project, docker, FIRST)
+        project.inject(config | {"host": {"address": nowhere}})
         result = ready.pulumi("up", "--yes", "--skip-preview")
         listed = json.loads(ready.pulumi("stack", "export").stdout)
     assert result.returncode != 0
