@@ -153,7 +153,9 @@ def _end(result: Result, command: str) -> None:
     """End with what Pulumi said when it failed."""
     if result.returncode == 0:
         return
-    errors = result.errors or [result.stderr.strip() or result.stdout.strip()]
+    # What comes from inside the plugin says the same without the resource.
+    errors = [error for error in result.errors if not error.startswith("sdk-v2/")]
+    errors = errors or [result.stderr.strip() or result.stdout.strip()]
     _say_failure([*errors, f"Mend the cause and run it again: {command}"])
     raise typer.Exit(FAILED)
 
@@ -164,15 +166,20 @@ def _say_failure(lines: Sequence[str]) -> None:
 
 
 def _teller(console: Console) -> Callable[[Event], None]:
-    """Tell each step of a resource that has ended, but not what stayed as it was."""
+    """Tell what takes time or fails: the rest is done before it could be read."""
 
     def tell(event: Event) -> None:
+        failed = event.phase == "failed"
+        seconds = event.seconds or 0.0
         if event.phase == "started" or event.op == "same":
             return
+        if not failed and seconds < 1:
+            return
         kind = event.type.rpartition(":")[2]
-        took = f" ({event.seconds:.0f} s)" if event.seconds else ""
-        failed = "" if event.phase == "done" else " FAILED"
-        console.print(f"  {event.op} {kind} {event.name}{took}{failed}", markup=False)
+        outcome = "FAILED after" if failed else "in"
+        console.print(
+            f"  {event.op} {kind} {event.name} {outcome} {seconds:.0f} s", markup=False
+        )
 
     return tell
 
