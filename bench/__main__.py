@@ -132,7 +132,7 @@ def proxy() -> None:
 
     print(
         f"{ROUNDS} rounds of {SECONDS} s each, {CONNECTIONS} connections, TLS in both; "
-        "medians, and the middle half of the pairs"
+        "medians, and the middle half of the rounds"
     )
     for app, comparison in throughput():
         print(f"before {app}:", *comparison.lines(), sep="\n  ")

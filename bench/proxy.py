@@ -85,23 +85,32 @@ class Load:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rounds of ours and the bare nginx, each pair one after the other."""
+    """Rounds of ours, the bare nginx, and the bare one again: what chance can do."""
 
     ours: list[Load]
     bare: list[Load]
+    again: list[Load]
 
     def lines(self) -> Iterator[str]:
         """What came out, for people."""
         for name, unit in (("rate", "requests/s"), ("p99", "ms"), ("cpu", "µs each")):
-            ours = [getattr(load, name) for load in self.ours]
-            bare = [getattr(load, name) for load in self.bare]
-            ratios = [mine / other for mine, other in zip(ours, bare, strict=True)]
-            low, middle, high = statistics.quantiles(ratios, n=4)
+            ours, bare, again = (
+                [getattr(load, name) for load in loads]
+                for loads in (self.ours, self.bare, self.again)
+            )
             yield (
                 f"{name}: ours {statistics.median(ours):.1f}, "
-                f"bare {statistics.median(bare):.1f} {unit}; pair by pair "
-                f"{middle - 1:+.1%} ({low - 1:+.1%} to {high - 1:+.1%})"
+                f"bare {statistics.median(bare):.1f} {unit}; round by round "
+                f"{_difference(ours, bare)}, bare against itself "
+                f"{_difference(again, bare)}"
             )
+
+
+def _difference(ones: list[float], others: list[float]) -> str:
+    """By how much ones differ from others: the median, and the middle half."""
+    ratios = [one / other for one, other in zip(ones, others, strict=True)]
+    low, middle, high = (f"{ratio - 1:+.1%}" for ratio in statistics.quantiles(ratios))
+    return f"{middle} ({low} to {high})"
 
 
 def throughput() -> Iterator[tuple[str, Comparison]]:
@@ -146,12 +155,17 @@ def _growth(site: Site, app: App, backend: Backend, *, http2: bool) -> dict[str,
 def _compare(ours: Server, bare: Server) -> Comparison:
     for server in (ours, bare):
         _load(server)
-    measured: dict[Server, list[Load]] = {ours: [], bare: []}
+    comparison = Comparison([], [], [])
+    turns = (
+        (ours, comparison.ours),
+        (bare, comparison.bare),
+        (bare, comparison.again),
+    )
     for number in range(ROUNDS):
         # Who comes first takes turns: the machine may grow warm, or busy.
-        for server in (ours, bare) if number % 2 else (bare, ours):
-            measured[server].append(_load(server))
-    return Comparison(measured[ours], measured[bare])
+        for server, loads in turns[number % 3 :] + turns[: number % 3]:
+            loads.append(_load(server))
+    return comparison
 
 
 def _load(server: Server) -> Load:

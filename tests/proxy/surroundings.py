@@ -256,9 +256,10 @@ def configuration(folder: Path, **values: object) -> ProxyConfig:
 
 @cache
 def _version() -> str:
-    command = [servers.executable("nginx"), "-v"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    return said.rpartition("nginx/")[2].split()[0]
+    done = subprocess.run(
+        [servers.executable("nginx"), "-v"], capture_output=True, text=True, check=True
+    )
+    return done.stderr.rpartition("nginx/")[2].split()[0]
 
 
 @contextmanager
