@@ -136,3 +136,9 @@ def test_a_copy_that_stops_loses_no_request(start: Start, backend: Backend) -> N
         got += [client.get("/api/quizzes").status_code for _ in range(20)]
     assert len(got) > 50
     assert set(got) == {200}, Counter(got)
+
+
+def test_the_container_is_healthy_whatever_the_app_is(start: Start) -> None:
+    with Names() as names, start(resolver=names.resolver) as site:
+        url = f"http://127.0.0.1:{site.config.status_port}/"
+        assert httpx.get(url).status_code == 204
