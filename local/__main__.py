@@ -40,6 +40,9 @@ app = typer.Typer(
     help="Deploy the stack of the Docker host to this machine's Docker engine.",
 )
 
+_OF_A_BUILD = {"build_args", "builder"}
+"""Settings of the image that hold for one that is built here, too."""
+
 _OF_A_DOMAIN = {"certificate_file", "email", "hsts_preload", "key_file"}
 """Settings of the proxy that mean nothing without a domain."""
 
@@ -114,11 +117,13 @@ def configuration(
     for one to build from app/.
     """
     proxy = committed.get("stromhaltig:proxy") or {}
+    build = committed.get("stromhaltig:image") or {}
+    kept = {key: build[key] for key in build.keys() & _OF_A_BUILD}
     return {
         "environment": "staging",
         "domain": {},
         "host": {"address": address},
-        "image": {"ref": image} if image else {"context": "app"},
+        "image": {"ref": image} if image else {**kept, "context": "app"},
         "proxy": {
             **{key: proxy[key] for key in proxy.keys() - _OF_A_DOMAIN},
             "certificate": "self-signed",

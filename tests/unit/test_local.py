@@ -42,6 +42,14 @@ def test_an_image_that_exists_is_deployed_as_it_is(committed):
     assert settings_of(committed, "stromhaltig:1.2").image.ref == "stromhaltig:1.2"
 
 
+def test_what_the_stack_file_says_of_a_build_holds(committed, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    arguments = {"NODE_IMAGE": "node:24-alpine"}
+    committed["stromhaltig:image"] = {"ref": "a:1", "build_args": arguments}
+    image = settings_of(committed).image
+    assert (image.ref, image.context, image.build_args) == (None, "app", arguments)
+
+
 def test_what_the_stack_file_says_of_the_proxy_holds(committed):
     committed["stromhaltig:proxy"] |= {"login_per_minute": 7, "email": "a@example.org"}
     proxy = settings_of(committed, "stromhaltig:1.2").proxy
