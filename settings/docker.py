@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from contract import Kind, Variable, matching
+from contract import APP, Kind, Variable, matching
 from settings import forms
 from settings.model import CHECKS as COMMON_CHECKS
 from settings.model import Check, Group, Problem, Settings
 
 ACCESS_KEY: Final = "BACKUP_ACCESS_KEY_ID"
 SECRET_KEY: Final = "BACKUP_SECRET_ACCESS_KEY"  # noqa: S105 - its name
+
+_OTHER_CONNECTIONS: Final = 10
+_CONNECTION_MIB: Final = 5
+"""What a connection of PostgreSQL takes by itself, about, with some work to do."""
 
 _KEY = matching("text without spaces", r"\S+")
 
@@ -59,7 +66,9 @@ class Proxy(Group):
         "certbot container; made by Pulumi, which browsers warn of; or two files.",
     )
     email: forms.Email | None = Field(
-        None, description="Where Let's Encrypt writes when a certificate runs out."
+        None,
+        description="Contact of the account at Let's Encrypt. It no longer writes when "
+        "a certificate runs out: the health of the certbot container tells.",
     )
     certificate_file: str | None = Field(
         None,
@@ -95,8 +104,20 @@ class Proxy(Group):
         description="Ask browsers to ship the domain as HTTPS only. Hard to take back: "
         "it holds for every subdomain.",
     )
+    ocsp_stapling: bool = Field(
+        False,
+        description="Attach the issuer's word that the certificate is not revoked. "
+        "With `certificate: files`, of an issuer that still offers OCSP.",
+    )
+    content_security_policy: forms.SecurityPolicy | None = Field(
+        None,
+        description="What pages may load, instead of the default: the site's own "
+        "files, and images in `data:`.",
+    )
     image: forms.ImageRef = Field(
-        "nginx:1.28-bookworm", description="Official nginx, 1.25.1 or newer."
+        "nginx:1.28-bookworm",
+        description="Official nginx, 1.22 or newer. A tag is looked up once: name "
+        "another one to update.",
     )
     certbot_image: forms.ImageRef = Field(
         "certbot/certbot:v5.1.0", description="Official certbot."
@@ -162,8 +183,9 @@ class Database(Group):
     )
     image: forms.ImageRef = Field(
         "postgres:15-bookworm",
-        description="Official PostgreSQL 15. Another major version cannot read the "
-        "volume: dump and restore.",
+        description="Official PostgreSQL 15. A tag is looked up once: name another "
+        "one to update, such as 15.20-bookworm. Stay with the variant and with "
+        "Debian's release: others sort text differently, and indexes would be wrong.",
     )
 
 
@@ -180,7 +202,11 @@ class Cache(Group):
         description="What goes when the memory is full: by default the least recently "
         "used of the keys that expire, which all of the app's do.",
     )
-    image: forms.ImageRef = Field("redis:7-bookworm", description="Official Redis 7.")
+    image: forms.ImageRef = Field(
+        "redis:7-bookworm",
+        description="Official Redis 7. A tag is looked up once: name another one to "
+        "update.",
+    )
 
 
 class Backup(Group):
@@ -204,7 +230,9 @@ class Backup(Group):
     offsite_bucket: forms.Bucket | None = Field(
         None, description="Bucket there. Its own lifecycle rule ends what is in it."
     )
-    offsite_region: str = Field("auto", description="Region, as the service calls it.")
+    offsite_region: forms.BucketRegion = Field(
+        "auto", description="Region, as the service calls it."
+    )
     image: forms.ImageRef = Field(
         "rclone/rclone:1.71", description="Official rclone, which copies backups away."
     )
@@ -289,9 +317,11 @@ def _letsencrypt_can_ask(settings: DockerSettings) -> Iterator[Problem]:
             "proxy.certificate",
             f"letsencrypt needs a domain. Set one, or do without: {command}",
         )
-    if not proxy.email:
-        command = settings.command("proxy.email", "YOU@EXAMPLE.ORG")
-        yield "proxy.email", f"is missing; Let's Encrypt asks for it. Set it: {command}"
+    if IPv4Address(proxy.bind).is_loopback:
+        yield (
+            "proxy.bind",
+            f'"{proxy.bind}" is an address that Let\'s Encrypt never sees',
+        )
     if proxy.http_port != 80:
         yield (
             "proxy.http_port",
@@ -301,26 +331,92 @@ def _letsencrypt_can_ask(settings: DockerSettings) -> Iterator[Problem]:
 
 def _certificate_files_are_there(settings: DockerSettings) -> Iterator[Problem]:
     proxy = settings.proxy
-    for key, label in (("certificate_file", "CERTIFICATE"), ("key_file", "KEY")):
-        path, file = f"proxy.{key}", getattr(proxy, key)
-        if proxy.certificate != "files":
-            if file:
-                yield path, "is used with proxy.certificate: files only. Remove it"
-        elif not file:
-            yield path, f"is missing. Set it: {settings.command(path, 'FILE.pem')}"
-        else:
-            yield from ((path, problem) for problem in _not_pem(file, label))
+    files = {
+        "proxy.certificate_file": proxy.certificate_file,
+        "proxy.key_file": proxy.key_file,
+    }
+    broken = False
+    for path, file in files.items():
+        problem = _file_problem(settings, path, file)
+        broken |= problem is not None
+        if problem:
+            yield path, problem
+    if proxy.certificate != "files":
+        if proxy.ocsp_stapling:
+            path = "proxy.ocsp_stapling"
+            yield path, "goes with proxy.certificate: files only. Remove it"
+    elif not broken and (problem := _pair_problem(proxy)):
+        yield "proxy.key_file", problem
 
 
-def _not_pem(file: str, label: str) -> Iterator[str]:
+def _file_problem(settings: DockerSettings, path: str, file: str | None) -> str | None:
+    if settings.proxy.certificate != "files":
+        return "is used with proxy.certificate: files only. Remove it" if file else None
+    if not file:
+        return f"is missing. Set it: {settings.command(path, 'FILE.pem')}"
     try:
-        text = Path(file).read_text(encoding="ascii")
+        Path(file).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        yield f'"{file}" cannot be read ({reason}). Give its path from Pulumi.yaml'
-        return
-    if f"{label}-----" not in text.partition("-----BEGIN ")[2]:
-        yield f'"{file}" holds no PEM block of a {label.lower()}'
+        return f'"{file}" cannot be read ({reason}). Give its path from Pulumi.yaml'
+    return None
+
+
+def _pair_problem(proxy: Proxy) -> str | None:
+    """What nginx would say of the pair, long after the deployment."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(
+            str(proxy.certificate_file), str(proxy.key_file), password=_no_password
+        )
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        return (
+            f'"{proxy.key_file}" is not the key of "{proxy.certificate_file}", or one '
+            f"of them is no PEM, or the key has a passphrase ({reason})"
+        )
+    return None
+
+
+def _no_password() -> str:
+    """Stand in for the question on the terminal that OpenSSL would ask."""
+    return "none"
+
+
+def _images_are_of_the_versions_that_are_configured(
+    settings: DockerSettings,
+) -> Iterator[Problem]:
+    for path, image, fits, wanted in (
+        ("database.image", settings.database.image, range(15, 16), "PostgreSQL 15"),
+        ("cache.image", settings.cache.image, range(7, 8), "Redis 7"),
+    ):
+        tag = re.search(r":([0-9]+)[^/@]*$", image.partition("@")[0])
+        if tag and int(tag[1]) not in fits:
+            yield path, f'"{image}" is not {wanted}, and could not read the data'
+
+
+def _the_database_takes_every_connection(
+    settings: DockerSettings,
+) -> Iterator[Problem]:
+    database, replicas = settings.database, settings.service.replicas
+    pool = int(APP.environment(settings.app)["DB_POOL_MAX"])
+    needed = 2 * replicas * pool + _OTHER_CONNECTIONS
+    if database.max_connections < needed:
+        yield (
+            "database.max_connections",
+            f"{database.max_connections} is less than {needed}: while a release "
+            f"replaces another, 2 x {replicas} replicas may open {pool} each "
+            f"(app.DB_POOL_MAX), and {_OTHER_CONNECTIONS} are for backups and people. "
+            "Raise it, or lower one of the others",
+        )
+    least = database.max_connections * _CONNECTION_MIB * 4 // 3
+    if database.memory < least:
+        yield (
+            "database.memory",
+            f"{database.memory} MiB is not enough for {database.max_connections} "
+            f"connections of {_CONNECTION_MIB} MiB and the buffers. Give it {least}, "
+            "or lower database.max_connections",
+        )
 
 
 def _production_is_trusted_by_browsers(settings: DockerSettings) -> Iterator[Problem]:
@@ -361,6 +457,14 @@ CHECKS: Final = (
     Check(_host_gets_what_is_built, ("host.address", "image")),
     Check(_letsencrypt_can_ask, ("environment", "domain", "proxy")),
     Check(_certificate_files_are_there, ("proxy",)),
+    Check(
+        _images_are_of_the_versions_that_are_configured,
+        ("database.image", "cache.image"),
+    ),
+    Check(
+        _the_database_takes_every_connection,
+        ("app", "database", "service.replicas"),
+    ),
     Check(_production_is_trusted_by_browsers, ("environment", "proxy.certificate")),
     Check(_ports_differ, ("proxy.http_port", "proxy.https_port")),
     Check(_offsite_is_complete, ("backup", "secrets")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 from types import UnionType
 from typing import Annotated, Final, Literal, Union, get_args, get_origin
@@ -130,11 +130,11 @@ def _docker_host(value: str) -> object:
 
 def _listen_address(value: str) -> object:
     try:
-        return ip_address(value)
+        return IPv4Address(value)
     except ValueError:
         raise ValueError(
-            f'"{value}" is not an address of the host. Use 0.0.0.0 for every IPv4 '
-            "address, or 127.0.0.1 for this host alone"
+            f'"{value}" is not an IPv4 address of the host. Use 0.0.0.0 for each that '
+            "it has, or 127.0.0.1 for this host alone"
         ) from None
 
 
@@ -258,7 +258,7 @@ RegistryHost = Annotated[
 ]
 DockerHost = Annotated[str, AfterValidator(Readable(_DOCKER_HOST, _docker_host))]
 ListenAddress = Annotated[
-    str, AfterValidator(Readable("an IP address of the host", _listen_address))
+    str, AfterValidator(Readable("an IPv4 address of the host", _listen_address))
 ]
 TimeOfDay = Annotated[
     str, AfterValidator(matching("a time of day in UTC like 02:30", _TIME))
@@ -272,6 +272,18 @@ Endpoint = Annotated[
     AfterValidator(
         matching(
             "an address like https://s3.example.org", rf"https://{_HOST}(:[0-9]+)?"
+        )
+    ),
+]
+BucketRegion = Annotated[
+    str, AfterValidator(matching("a region like eu-central-1", r"[a-z0-9-]+"))
+]
+SecurityPolicy = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "a Content-Security-Policy on one line, without double quotes",
+            r"[A-Za-z0-9 ;:/'.*_+=-]+",
         )
     ),
 ]

@@ -170,7 +170,8 @@ class Settings(BaseModel):
     decommission: bool = Field(
         False,
         description="Set to true and deploy before `pulumi destroy`: lifts the "
-        "protection of what holds data. The database still leaves a final snapshot.",
+        "protection of what holds data. On AWS the database still leaves a final "
+        "snapshot; on a Docker host only production's backups stay.",
     )
 
     @property

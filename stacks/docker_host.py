@@ -12,7 +12,6 @@ import pulumi
 import pulumi_docker as docker
 
 from components.docker import proxy as proxies
-from components.docker.app import HOST as APP_HOST
 from components.docker.app import App, AppArgs
 from components.docker.backup import Backup, BackupArgs, Offsite
 from components.docker.cache import Cache, CacheArgs
@@ -22,7 +21,7 @@ from components.docker.database import HOST as DATABASE_HOST
 from components.docker.database import Database, DatabaseArgs
 from components.docker.networks import Networks
 from components.docker.proxy import Proxy, ProxyArgs
-from components.docker.proxy_config import ProxyConfig
+from components.docker.proxy_config import DEFAULT_CSP, ProxyConfig
 from components.docker.secrets import Secrets, SecretsArgs
 from components.docker.task import Task, TaskArgs
 from components.image import AppImage, AppImageArgs, Build, Platform
@@ -216,29 +215,29 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         opts=there,
     )
 
-    client = Client(
-        name,
-        ClientArgs(
-            image=image.image_id,
-            client_dir=contract.client_dir,
-            starts_after=[app],
-            logs=logs,
-        ),
-        opts=there,
-    )
-
     proxy = Proxy(
         name,
         ProxyArgs(
             image=settings.proxy.image,
             network=networks.edge,
-            client=client.volume,
+            upstream=app.host,
             config=_proxy_config(settings, contract),
             certificate=_certificate(settings.proxy),
             letsencrypt=_letsencrypt(settings.proxy),
             bind=settings.proxy.bind,
             http_port=settings.proxy.http_port,
             https_port=settings.proxy.https_port,
+            logs=logs,
+        ),
+        opts=there,
+    )
+    Client(
+        name,
+        ClientArgs(
+            image=image.image_id,
+            volume=proxy.client,
+            client_dir=contract.client_dir,
+            starts_after=[proxy],
             logs=logs,
         ),
         opts=there,
@@ -260,6 +259,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
             edge=networks.edge,
             protect=settings.protect,
             keep=settings.production,
+            starts_after=[migration],
             logs=logs,
         ),
         opts=there,
@@ -283,7 +283,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         internal_network=networks.internal,
         database_volume=database.volume,
         uploads_volume=app.uploads,
-        client_volume=client.volume,
+        client_volume=proxy.client,
         backup_container=backup.container,
         backups_volume=backup.volume,
         secrets=secrets.names,
@@ -319,7 +319,6 @@ def _proxy_config(settings: DockerSettings, contract: AppContract) -> ProxyConfi
     wanted = settings.proxy
     return ProxyConfig(
         hosts=settings.domain.hosts if settings.domain else (),
-        upstream_host=APP_HOST,
         upstream_port=contract.port,
         client_dir=proxies.CLIENT,
         acme_dir=proxies.ACME if wanted.certificate == "letsencrypt" else None,
@@ -331,6 +330,8 @@ def _proxy_config(settings: DockerSettings, contract: AppContract) -> ProxyConfi
         upload_limit=contract.upload_bytes(settings.app),
         public_https_port=wanted.https_port,
         hsts_preload=wanted.hsts_preload,
+        ocsp_stapling=wanted.ocsp_stapling,
+        content_security_policy=wanted.content_security_policy or DEFAULT_CSP,
         nginx_version=_version(wanted.image),
     )
 
@@ -352,7 +353,7 @@ def _certificate(proxy: ProxySettings) -> proxies.Certificate | None:
 
 
 def _letsencrypt(proxy: ProxySettings) -> proxies.LetsEncrypt | None:
-    if proxy.certificate != "letsencrypt" or not proxy.email:
+    if proxy.certificate != "letsencrypt":
         return None
     return proxies.LetsEncrypt(email=proxy.email, image=proxy.certbot_image)
 

@@ -172,6 +172,13 @@ def _password(new: Created) -> dict[str, Any]:
     return {"result": (new.digest * (length // len(new.digest) + 1))[:length]}
 
 
+def _random_id(new: Created) -> dict[str, Any]:
+    # Others for other keepers.
+    seed = f"{new.digest} {sorted((new.inputs.get('keepers') or {}).items())}"
+    digest = hashlib.sha256(seed.encode()).hexdigest()
+    return {"hex": digest[: 2 * new.inputs["byteLength"]]}
+
+
 def _pem(label: str, content: str) -> str:
     return f"-----BEGIN {label}-----\n{content}\n-----END {label}-----\n"
 
@@ -237,9 +244,7 @@ _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
         # The same reference is the same image; another one is another.
         "imageId": f"sha256:{hashlib.sha256(new.inputs['name'].encode()).hexdigest()}",
     },
-    "random:index/randomId:RandomId": lambda new: {
-        "hex": new.digest[: 2 * new.inputs["byteLength"]],
-    },
+    "random:index/randomId:RandomId": _random_id,
     "random:index/randomPassword:RandomPassword": _password,
     "tls:index/privateKey:PrivateKey": lambda new: {
         "privateKeyPem": _pem("PRIVATE KEY", new.digest),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_docker as docker
+import pulumi_random as random
 
 from components.docker.confinement import (
     LogRotation,
@@ -16,7 +17,7 @@ from components.docker.confinement import (
 )
 
 HOST = "app"
-"""Name that the proxy finds the containers by: all of them that there are."""
+"""Name of all containers of the app on their networks, whatever they run."""
 
 _CPU_UNITS = 1024  # of one core, as AWS counts
 
@@ -61,13 +62,17 @@ class AppArgs:
 
 
 class App(pulumi.ComponentResource):
-    """Identical containers of the app behind one name in Docker's DNS.
+    """Identical containers of the app, each release behind a name of its own.
 
-    A new version starts beside the old one. Once it is healthy the old containers get
-    SIGTERM, stop listening, and finish what they are at, while the proxy goes on to
-    the next address. A version that does not become healthy fails the update, and the
-    old one serves on. Nothing is published: only the proxy reaches them.
+    A new release starts beside the old one. Its name is told once all of it is healthy:
+    until then nobody who asks for it can reach it, for Docker's DNS does not look at
+    health. One that does not become healthy fails the update, and the old one serves
+    on. The old containers get SIGTERM at the end of the update and finish what they are
+    at. Nothing is published: only the proxy reaches them.
     """
+
+    host: pulumi.Output[str]
+    """Name of this release on the edge network; resolves once it is healthy."""
 
     containers: list[pulumi.Output[str]]
     """Names of the containers."""
@@ -85,22 +90,48 @@ class App(pulumi.ComponentResource):
             name=f"{name}-uploads",
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
-        self.containers = [
-            self._container(f"{name}-app-{number}", args, uploads).name
+        host = pulumi.Output.concat(HOST, "-", self._release(name, args))
+        containers = [
+            self._container(f"{name}-app-{number}", args, uploads, host)
             for number in range(args.replicas)
         ]
+
+        self.host = pulumi.Output.all(host, *(each.id for each in containers)).apply(
+            lambda started: str(started[0])
+        )
+        self.containers = [each.name for each in containers]
         self.uploads = uploads.name
         self.register_outputs({"containers": self.containers, "uploads": self.uploads})
 
+    def _release(self, name: str, args: AppArgs) -> pulumi.Output[str]:
+        """Return a name for what runs: image, environment and secrets."""
+        release = random.RandomId(
+            f"{name}-release",
+            byte_length=4,
+            keepers={
+                "image": args.image,
+                "environment": "\n".join(args.environment),
+                "secrets": args.secrets,
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return release.hex
+
     def _container(
-        self, name: str, args: AppArgs, uploads: docker.Volume
+        self,
+        name: str,
+        args: AppArgs,
+        uploads: docker.Volume,
+        host: pulumi.Output[str],
     ) -> docker.Container:
         return docker.Container(
             name,
             image=args.image,
             envs=args.environment,
             networks_advanced=[
-                docker.ContainerNetworksAdvancedArgs(name=args.edge, aliases=[HOST]),
+                docker.ContainerNetworksAdvancedArgs(
+                    name=args.edge, aliases=[HOST, host]
+                ),
                 docker.ContainerNetworksAdvancedArgs(name=args.internal),
             ],
             volumes=[

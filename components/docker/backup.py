@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,8 @@ class BackupArgs:
     edge: network with a way out, for the copies.
     protect: whether Pulumi refuses to delete the backups.
     keep: whether they stay on the host when the stack is destroyed.
+    starts_after: what must be there before: the migration, for without a table there
+        is nothing to dump.
     logs: how much of the output is kept.
     """
 
@@ -77,6 +80,7 @@ class BackupArgs:
     protect: bool
     keep: bool
     logs: LogRotation
+    starts_after: Sequence[pulumi.Resource] = ()
 
 
 class Backup(pulumi.ComponentResource):
@@ -164,7 +168,7 @@ class Backup(pulumi.ComponentResource):
                 capabilities=["DAC_READ_SEARCH"],
                 tmpfs={"/tmp": "size=64m"},  # noqa: S108
             ),
-            opts=after_the_old(self),
+            opts=after_the_old(self, depends_on=list(args.starts_after)),
         )
         if args.offsite:
             self._copy_away(name, args, args.offsite, volume)

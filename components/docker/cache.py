@@ -28,7 +28,6 @@ class CacheArgs:
     memory: MiB of data. The container may use twice as much: while Redis rewrites its
         log, changed pages exist twice.
     eviction: Redis' `maxmemory-policy`.
-    protect: whether Pulumi refuses to delete the data.
     logs: how much of its output is kept.
     """
 
@@ -37,7 +36,6 @@ class CacheArgs:
     logs: LogRotation
     memory: int = 128
     eviction: str = "volatile-lru"
-    protect: bool = False
 
 
 class Cache(pulumi.ComponentResource):
@@ -80,7 +78,7 @@ class Cache(pulumi.ComponentResource):
         volume = docker.Volume(
             f"{name}-cache",
             name=f"{name}-cache",
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=child,
         )
         container = docker.Container(
             f"{name}-cache",

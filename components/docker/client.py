@@ -21,34 +21,32 @@ class ClientArgs:
     """What is published.
 
     image: the app's image, with a shell in it.
+    volume: name of the volume that the proxy serves.
     client_dir: where the image has the client's build.
-    starts_after: what must be there before: the API that the client asks.
+    starts_after: what must be there before: the API that the client asks, and the
+        proxy that leads to it.
     logs: how much of the output is kept.
     """
 
     image: pulumi.Input[str]
+    volume: pulumi.Input[str]
     client_dir: str
     logs: LogRotation
     starts_after: Sequence[pulumi.Resource] = ()
 
 
 class Client(pulumi.ComponentResource):
-    """A volume with the client's build, brought up to date by each new image.
+    """The client's build in the proxy's volume, brought up to date by each new image.
 
     The volume stays the same, so that the proxy need not be replaced for a release.
     Files of former releases stay a while: open pages still load them.
     """
 
-    volume: pulumi.Output[str]
-    """Name of the volume."""
-
     def __init__(
         self, name: str, args: ClientArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("stromhaltig:docker:Client", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
 
-        volume = docker.Volume(f"{name}-client", name=f"{name}-client", opts=child)
         publication = Task(
             f"{name}-client",
             TaskArgs(
@@ -60,16 +58,13 @@ class Client(pulumi.ComponentResource):
                 user="0:0",
                 volumes=[
                     docker.ContainerVolumeArgs(
-                        volume_name=volume.name, container_path=_PUBLIC
+                        volume_name=args.volume, container_path=_PUBLIC
                     )
                 ],
                 memory=64,
                 starts_after=args.starts_after,
                 logs=args.logs,
             ),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-
-        # Not gated: a preview of each release would else replace the proxy.
-        self.volume = volume.name
-        self.register_outputs({"published": publication.gate(volume.name)})
+        self.register_outputs({"published": publication.gate(args.volume)})

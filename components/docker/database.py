@@ -17,6 +17,7 @@ from components.docker.confinement import (
     duration,
 )
 from components.docker.files import Files, FilesArgs
+from components.docker.task import Task, TaskArgs
 
 HOST = "database"
 """Name that other containers find it by."""
@@ -28,6 +29,7 @@ _CREATE_ROLE = Path(__file__).with_name("create_role.sh")
 _ADMIN_PASSWORD = "admin_password"  # noqa: S105 - file names
 _ROLE_PASSWORD = "role_password"  # noqa: S105
 _SECRETS = "/run/secrets"
+_STOP_SECONDS = 300  # to write everything down, which spares a recovery
 _DATA = "/var/lib/postgresql/data"
 
 
@@ -57,8 +59,9 @@ class Database(pulumi.ComponentResource):
     """PostgreSQL 15, tuned to its memory, with checksums and SCRAM passwords.
 
     Never published: containers of its network reach it, and nothing else does. The
-    passwords are generated, and come as files. The container is replaced only after
-    the old one has ended: two servers on one volume would destroy it.
+    passwords are generated, and come as files. A task makes the app's role and its
+    database, and gives the role another password when there is one. The server is
+    replaced only after the old one has ended: two on one volume would destroy it.
     """
 
     url: pulumi.Output[str]
@@ -94,18 +97,9 @@ class Database(pulumi.ComponentResource):
             f"{name}-database-secrets",
             FilesArgs(
                 image=image.image_id,
-                files={_ADMIN_PASSWORD: admin, _ROLE_PASSWORD: password},
+                files={_ADMIN_PASSWORD: admin},
                 # The image's user has another number in each variant of the image.
                 mode="0444",
-            ),
-            opts=child,
-        )
-        scripts = Files(
-            f"{name}-database-init",
-            FilesArgs(
-                image=image.image_id,
-                files={_CREATE_ROLE.name: _CREATE_ROLE.read_text(encoding="utf-8")},
-                mode="0555",
             ),
             opts=child,
         )
@@ -123,8 +117,6 @@ class Database(pulumi.ComponentResource):
             envs=[
                 f"POSTGRES_PASSWORD_FILE={_SECRETS}/{_ADMIN_PASSWORD}",
                 "POSTGRES_INITDB_ARGS=--data-checksums --auth-host=scram-sha-256",
-                f"ROLE={ROLE}",
-                f"ROLE_PASSWORD_FILE={_SECRETS}/{_ROLE_PASSWORD}",
             ],
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[HOST])
@@ -136,26 +128,22 @@ class Database(pulumi.ComponentResource):
                 docker.ContainerVolumeArgs(
                     volume_name=secrets.volume, container_path=_SECRETS, read_only=True
                 ),
-                docker.ContainerVolumeArgs(
-                    volume_name=scripts.volume,
-                    container_path="/docker-entrypoint-initdb.d",
-                    read_only=True,
-                ),
             ],
             # Over TCP: while it sets itself up, the server answers on its socket only.
             healthcheck=docker.ContainerHealthcheckArgs(
-                tests=["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-d", ROLE],
+                tests=["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-d", "postgres"],
                 interval="5s",
                 timeout="4s",
                 retries=5,
                 start_period=duration(60),
             ),
             wait=True,
-            wait_timeout=180,
+            # After a crash it may have to read much of its log again.
+            wait_timeout=900,
             restart="unless-stopped",
             stop_signal="SIGINT",  # "fast shutdown": ends sessions, keeps what is done
-            stop_timeout=60,
-            destroy_grace_seconds=60,
+            stop_timeout=_STOP_SECONDS,
+            destroy_grace_seconds=_STOP_SECONDS,
             shm_size=max(64, args.memory // 4),
             **confined(
                 logs=args.logs,
@@ -174,11 +162,61 @@ class Database(pulumi.ComponentResource):
                 f"@{HOST}:5432/{ROLE}?sslmode=disable",
             )
         )
+        role = self._role(name, args, image.image_id, admin, password, container)
+
         self.name = ROLE
         self.image = image.image_id
         self.container = container.name
         self.volume = volume.name
-        self.register_outputs({"container": self.container, "volume": self.volume})
+        self.register_outputs({"role": role.gate(ROLE), "volume": self.volume})
+
+    def _role(
+        self,
+        name: str,
+        args: DatabaseArgs,
+        image: pulumi.Input[str],
+        admin: pulumi.Output[str],
+        password: pulumi.Output[str],
+        server: docker.Container,
+    ) -> Task:
+        """See to the app's role and database, and to the role's password."""
+        child = pulumi.ResourceOptions(parent=self)
+        secrets = Files(
+            f"{name}-database-role-secrets",
+            FilesArgs(
+                image=image,
+                files={_ADMIN_PASSWORD: admin, _ROLE_PASSWORD: password},
+                mode="0444",
+            ),
+            opts=child,
+        )
+        return Task(
+            f"{name}-database-role",
+            TaskArgs(
+                image=image,
+                user="postgres",
+                entrypoint=["sh", "-c", _CREATE_ROLE.read_text(encoding="utf-8")],
+                command=[_CREATE_ROLE.name],
+                environment=[
+                    f"PGHOST={HOST}",
+                    f"ADMIN_PASSWORD_FILE={_SECRETS}/{_ADMIN_PASSWORD}",
+                    f"ROLE={ROLE}",
+                    f"ROLE_PASSWORD_FILE={_SECRETS}/{_ROLE_PASSWORD}",
+                ],
+                networks=[args.network],
+                volumes=[
+                    docker.ContainerVolumeArgs(
+                        volume_name=secrets.volume,
+                        container_path=_SECRETS,
+                        read_only=True,
+                    )
+                ],
+                memory=128,
+                starts_after=[server],
+                logs=args.logs,
+            ),
+            opts=child,
+        )
 
     def _password(self, name: str) -> pulumi.Output[str]:
         generated = random.RandomPassword(

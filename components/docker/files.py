@@ -83,7 +83,8 @@ class Files(pulumi.ComponentResource):
                 )
                 for file, content in sorted(args.files.items())
             ],
-            opts=beside_the_old(self),
+            # Any image does: another one is no reason to carry the files in again.
+            opts=beside_the_old(self, ignore_changes=["image"]),
         )
 
         self.volume = volume.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pulumi
@@ -17,10 +17,8 @@ from components.docker.confinement import (
     duration,
 )
 from components.docker.files import Files, FilesArgs
-from components.docker.proxy_config import ProxyConfig, render
-
-FILES = "/etc/stromhaltig"
-"""Where nginx's configuration and the certificate are mounted."""
+from components.docker.proxy_config import ProxyConfig, render, version
+from components.docker.task import Task, TaskArgs
 
 CLIENT = "/srv/client"
 """Where the client's files are mounted."""
@@ -29,9 +27,13 @@ ACME = "/var/www/acme"
 """Where the answers to Let's Encrypt are mounted, if it is asked."""
 
 _RUN = Path(__file__).with_name("proxy.sh")
+_AWAIT = Path(__file__).with_name("await_version.sh")
 _CERTBOT = Path(__file__).with_name("certbot.sh")
+_FILES = "/etc/stromhaltig"
+_SCRIPTS = "/usr/local/lib/stromhaltig"
 _LETSENCRYPT = "/etc/letsencrypt"
-_STOP_SECONDS = 30  # proxy.sh drains for 25
+_DRAIN_SECONDS = 15  # the ports are closed meanwhile
+_TAKES_SECONDS = 60  # until nginx has looked at other files; it looks every 2 s
 _VALIDITY = 2 * 365 * 24  # hours of a certificate that is made here
 _RENEWAL = 30 * 24  # hours before its end
 
@@ -51,10 +53,10 @@ class Certificate:
 class LetsEncrypt:
     """Who asks Let's Encrypt for a certificate.
 
-    email: where it writes when one runs out. image: official certbot image.
+    email: of the account; None for one without. image: official certbot image.
     """
 
-    email: str
+    email: str | None
     image: pulumi.Input[str]
 
 
@@ -64,8 +66,10 @@ class ProxyArgs:
 
     image: official nginx image.
     network: name of the network that the app is on.
-    client: name of the volume with the client's files.
-    config: what nginx does, with the paths of this module.
+    upstream: name of the app's release on it. Another one is turned to without losing
+        a request.
+    config: what nginx does, with the paths of this module; `upstream_host` is
+        `upstream`.
     certificate: from somewhere else; None for one that is made here, which browsers
         warn of, and which stands in until Let's Encrypt has answered.
     letsencrypt: who gets a real one for the hosts of `config`; None for nobody.
@@ -76,7 +80,7 @@ class ProxyArgs:
 
     image: pulumi.Input[str]
     network: pulumi.Input[str]
-    client: pulumi.Input[str]
+    upstream: pulumi.Input[str]
     config: ProxyConfig
     certificate: Certificate | None
     letsencrypt: LetsEncrypt | None
@@ -91,12 +95,16 @@ class Proxy(pulumi.ComponentResource):
 
     Another configuration or certificate changes files that the running nginx watches:
     it tests them and reloads without dropping a connection, or goes on with the old
-    ones. Only another image or port replaces the container, which closes the ports
-    for some seconds.
+    ones. A task waits until it has, and fails when it does not: only then the update
+    may take away what the old configuration led to. Another image, port or script
+    replaces the container, which closes the ports for some seconds.
     """
 
     container: pulumi.Output[str]
     """Name of the container."""
+
+    client: pulumi.Output[str]
+    """Name of the volume whose files it serves beside the API."""
 
     def __init__(
         self, name: str, args: ProxyArgs, opts: pulumi.ResourceOptions | None = None
@@ -108,34 +116,37 @@ class Proxy(pulumi.ComponentResource):
             f"{name}-proxy", name=args.image, keep_locally=True, opts=child
         )
         certificate = args.certificate or self._self_signed(name, args.config.hosts)
+        rendered = pulumi.Output.all(args.upstream, certificate.chain).apply(
+            lambda known: _rendered(args.config, *known)
+        )
         files = Files(
             f"{name}-proxy-files",
             FilesArgs(
                 image=image.image_id,
                 files={
-                    "nginx.conf": render(args.config),
+                    "nginx.conf": rendered.apply(lambda each: each.text),
                     "fullchain.pem": certificate.chain,
                     "privkey.pem": pulumi.Output.secret(certificate.key),
-                    _RUN.name: _RUN.read_text(encoding="utf-8"),
                 },
                 versioned=False,
             ),
             opts=child,
         )
-        volumes = [_mount(files.volume, FILES), _mount(args.client, CLIENT)]
-        live = ""
-        if args.letsencrypt:
-            hosts = args.config.hosts
-            volumes += self._letsencrypt(name, args.letsencrypt, hosts, args)
-            live = f"{_LETSENCRYPT}/live/{hosts[0]}"
+        scripts = self._script(f"{name}-proxy-script", image, _RUN)
+        client = docker.Volume(f"{name}-client", name=f"{name}-client", opts=child)
+        certbot = self._certbot_volumes(name) if args.letsencrypt else None
 
         container = docker.Container(
             f"{name}-proxy",
             name=f"{name}-proxy",
             image=image.image_id,
-            entrypoints=["sh", f"{FILES}/{_RUN.name}"],
+            entrypoints=["sh", f"{_SCRIPTS}/{_RUN.name}"],
             command=[],
-            envs=[f"FILES={FILES}", f"ACME_LIVE={live}"],
+            envs=[
+                f"FILES={_FILES}",
+                f"ACME_LIVE={_live(args) if certbot else ''}",
+                f"DRAIN={_DRAIN_SECONDS}",
+            ],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network)],
             ports=[
                 docker.ContainerPortArgs(
@@ -146,9 +157,14 @@ class Proxy(pulumi.ComponentResource):
                     (args.config.https_port, args.https_port),
                 )
             ],
-            volumes=volumes,
+            volumes=[
+                _mount(files.volume, _FILES),
+                _mount(scripts.volume, _SCRIPTS),
+                _mount(client.name, CLIENT),
+                *(certbot.mounts(read_only=True) if certbot else ()),
+            ],
             healthcheck=docker.ContainerHealthcheckArgs(
-                tests=["CMD-SHELL", _answers(args.config.status_port)],
+                tests=["CMD-SHELL", _answers(args.config)],
                 interval="5s",
                 timeout="4s",
                 retries=3,
@@ -158,11 +174,11 @@ class Proxy(pulumi.ComponentResource):
             wait_timeout=120,
             restart="unless-stopped",
             stop_signal="SIGTERM",
-            stop_timeout=_STOP_SECONDS,
-            destroy_grace_seconds=_STOP_SECONDS,
+            stop_timeout=_DRAIN_SECONDS + 5,
+            destroy_grace_seconds=_DRAIN_SECONDS + 5,
             **confined(
                 logs=args.logs,
-                memory=256,
+                memory=512,
                 capabilities=_MASTER,
                 tmpfs={
                     "/run": "size=16m",
@@ -173,8 +189,39 @@ class Proxy(pulumi.ComponentResource):
             opts=after_the_old(self, depends_on=[files]),
         )
 
+        taken = Task(
+            f"{name}-proxy-reload",
+            TaskArgs(
+                image=image.image_id,
+                entrypoint=["sh", "-c", _AWAIT.read_text(encoding="utf-8")],
+                command=[
+                    _AWAIT.name,
+                    rendered.apply(lambda each: each.version),
+                    f"{_status(args.config)}version",
+                    str(_TAKES_SECONDS),
+                ],
+                network_mode=pulumi.Output.concat("container:", container.id),
+                memory=32,
+                starts_after=[files],
+                logs=args.logs,
+            ),
+            opts=child,
+        )
+        if args.letsencrypt and certbot:
+            self._certbot(name, args.letsencrypt, certbot, args, container)
+
         self.container = container.name
-        self.register_outputs({"container": self.container})
+        self.client = client.name
+        self.register_outputs({"container": taken.gate(container.name)})
+
+    def _script(self, name: str, image: docker.RemoteImage, script: Path) -> Files:
+        """Carry in a script; another one replaces the container that runs it."""
+        content = {script.name: script.read_text(encoding="utf-8")}
+        return Files(
+            name,
+            FilesArgs(image=image.image_id, files=content),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     def _self_signed(self, name: str, hosts: Sequence[str]) -> Certificate:
         child = pulumi.ResourceOptions(parent=self)
@@ -195,47 +242,51 @@ class Proxy(pulumi.ComponentResource):
         )
         return Certificate(chain=certificate.cert_pem, key=key.private_key_pem)
 
-    def _letsencrypt(
-        self, name: str, wanted: LetsEncrypt, hosts: Sequence[str], args: ProxyArgs
-    ) -> list[docker.ContainerVolumeArgs]:
-        """Make what gets certificates; return what the proxy mounts of it."""
+    def _certbot_volumes(self, name: str) -> _CertbotVolumes:
         child = pulumi.ResourceOptions(parent=self)
-        image = docker.RemoteImage(
-            f"{name}-certbot", name=wanted.image, keep_locally=True, opts=child
-        )
         certificates = docker.Volume(
             f"{name}-letsencrypt", name=f"{name}-letsencrypt", opts=child
         )
         answers = docker.Volume(f"{name}-acme", name=f"{name}-acme", opts=child)
-        files = Files(
-            f"{name}-certbot-files",
-            FilesArgs(
-                image=image.image_id,
-                files={_CERTBOT.name: _CERTBOT.read_text(encoding="utf-8")},
-            ),
-            opts=child,
+        return _CertbotVolumes(certificates=certificates.name, answers=answers.name)
+
+    def _certbot(
+        self,
+        name: str,
+        wanted: LetsEncrypt,
+        volumes: _CertbotVolumes,
+        args: ProxyArgs,
+        proxy: docker.Container,
+    ) -> None:
+        """Make what gets certificates, once the proxy can tell Let's Encrypt so."""
+        image = docker.RemoteImage(
+            f"{name}-certbot",
+            name=wanted.image,
+            keep_locally=True,
+            opts=pulumi.ResourceOptions(parent=self),
         )
+        scripts = self._script(f"{name}-certbot-script", image, _CERTBOT)
+        script = f"{_SCRIPTS}/{_CERTBOT.name}"
         docker.Container(
             f"{name}-certbot",
             name=f"{name}-certbot",
             image=image.image_id,
-            entrypoints=["sh", f"{FILES}/{_CERTBOT.name}"],
-            command=[],
+            entrypoints=["sh", script],
+            command=["run"],
             envs=[
-                f"DOMAINS={','.join(hosts)}",
-                f"EMAIL={wanted.email}",
+                f"DOMAINS={','.join(args.config.hosts)}",
+                f"EMAIL={wanted.email or ''}",
                 f"WEBROOT={ACME}",
             ],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network)],
-            volumes=[
-                _mount(files.volume, FILES),
-                docker.ContainerVolumeArgs(
-                    volume_name=certificates.name, container_path=_LETSENCRYPT
-                ),
-                docker.ContainerVolumeArgs(
-                    volume_name=answers.name, container_path=ACME
-                ),
-            ],
+            volumes=[_mount(scripts.volume, _SCRIPTS), *volumes.mounts()],
+            healthcheck=docker.ContainerHealthcheckArgs(
+                tests=["CMD", "sh", script, "status"],
+                interval=duration(3600),
+                timeout="30s",
+                retries=1,
+                start_period=duration(600),
+            ),
             restart="unless-stopped",
             destroy_grace_seconds=10,
             **confined(
@@ -247,9 +298,43 @@ class Proxy(pulumi.ComponentResource):
                     "/var/log/letsencrypt": "size=16m",
                 },
             ),
-            opts=after_the_old(self),
+            opts=after_the_old(self, depends_on=[proxy]),
         )
-        return [_mount(certificates.name, _LETSENCRYPT), _mount(answers.name, ACME)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CertbotVolumes:
+    """Names of the volumes that certbot writes to and the proxy reads."""
+
+    certificates: pulumi.Output[str]
+    answers: pulumi.Output[str]
+
+    def mounts(self, *, read_only: bool = False) -> list[docker.ContainerVolumeArgs]:
+        return [
+            docker.ContainerVolumeArgs(
+                volume_name=volume, container_path=path, read_only=read_only or None
+            )
+            for volume, path in (
+                (self.certificates, _LETSENCRYPT),
+                (self.answers, ACME),
+            )
+        ]
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    text: str
+    version: str
+
+
+def _rendered(config: ProxyConfig, upstream: str, chain: str) -> _Rendered:
+    complete = replace(config, upstream_host=upstream)
+    return _Rendered(render(complete, chain), version(complete, chain))
+
+
+def _live(args: ProxyArgs) -> str:
+    """Return where certbot puts the certificate that is current."""
+    return f"{_LETSENCRYPT}/live/{args.config.hosts[0]}"
 
 
 def _mount(volume: pulumi.Input[str], path: str) -> docker.ContainerVolumeArgs:
@@ -258,7 +343,11 @@ def _mount(volume: pulumi.Input[str], path: str) -> docker.ContainerVolumeArgs:
     )
 
 
-def _answers(port: int) -> str:
+def _status(config: ProxyConfig) -> str:
+    return f"http://127.0.0.1:{config.status_port}/"
+
+
+def _answers(config: ProxyConfig) -> str:
     """Return a check by whichever program the variant of the image has."""
-    url = f"http://127.0.0.1:{port}/"
+    url = _status(config)
     return f"curl -fsS -o /dev/null {url} || wget -q -O /dev/null {url}"

@@ -6,6 +6,7 @@ is held to characters that cannot end an nginx directive.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -110,6 +111,8 @@ _HTTP2_DIRECTIVE: Final = (1, 25, 1)
 _KEEPALIVE_MIN_TIMEOUT: Final = (1, 27, 4)
 _CERTIFICATE_CACHE: Final = (1, 27, 4)
 
+_VERSION_DIGITS: Final = 16
+
 _PRELOAD_SECONDS: Final = 31_536_000
 """What browsers' preload lists ask for at least: a year. https://hstspreload.org"""
 
@@ -134,7 +137,8 @@ class ProxyConfig:
     listen_address: IPv4 address that both ports are bound to.
     http_port, https_port: ports that nginx listens on.
     public_https_port: port that clients see, for redirects.
-    status_port: port on the loopback that answers 204, for a health check.
+    status_port: port on the loopback that answers 204, for a health check, and at
+        /version with the version that was rendered.
     hsts_seconds: how long browsers remember to use HTTPS only (2 years, Mozilla and
         guide); 0 sends no such header.
     hsts_preload: let browsers ship the domain, subdomains included, as HTTPS only.
@@ -145,7 +149,9 @@ class ProxyConfig:
     user: whom workers run as; None when nginx is not started by root.
     state_dir: writable directory for nginx's temporary files.
     pid_file: where nginx writes its process number.
-    worker_connections: connections for each processor, each client's counted twice.
+    workers: processes; four serve thousands of clients, and each takes memory.
+    worker_connections: connections for each worker, each client's counted twice.
+    shutdown_seconds: how long a worker of a former version may finish what it is at.
     """
 
     hosts: tuple[str, ...] = ()
@@ -175,7 +181,9 @@ class ProxyConfig:
     user: str | None = "nginx"
     state_dir: str = "/var/cache/nginx"
     pid_file: str = "/run/nginx.pid"
+    workers: int = 4
     worker_connections: int = 4096
+    shutdown_seconds: int = 900
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -189,12 +197,26 @@ class ProxyConfig:
             raise ValueError(f"hsts_preload needs hsts_seconds of {_PRELOAD_SECONDS}")
 
 
-def render(config: ProxyConfig) -> str:
-    """Return the nginx.conf of a configuration."""
-    version = tuple(int(part) for part in config.nginx_version.split("."))
+def render(config: ProxyConfig, version_of: str = "") -> str:
+    """Return the nginx.conf of a configuration; it tells its own `version`."""
+    return _render(config, version(config, version_of))
+
+
+def version(config: ProxyConfig, version_of: str = "") -> str:
+    """Return a version of the configuration, and of what else belongs to it.
+
+    version_of: text that nginx reads beside the configuration: the certificate.
+    """
+    text = f"{_render(config, '')}{version_of}"
+    return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS]
+
+
+def _render(config: ProxyConfig, version: str) -> str:
+    nginx = tuple(int(part) for part in config.nginx_version.split("."))
     return _template().render(
         c=config,
-        tls="ssl" if version >= _HTTP2_DIRECTIVE else "ssl http2",
+        version=version,
+        tls="ssl" if nginx >= _HTTP2_DIRECTIVE else "ssl http2",
         public_port=_port_suffix(config.public_https_port),
         security_headers=_security_headers(config),
         ciphers=":".join(CIPHERS),
@@ -203,9 +225,9 @@ def render(config: ProxyConfig) -> str:
         media_types=MEDIA_TYPES,
         errors=ERRORS,
         login_retry=-(-60 // config.login_per_minute),
-        http2_directive=version >= _HTTP2_DIRECTIVE,
-        keeps_connections=version >= _KEEPALIVE_MIN_TIMEOUT,
-        caches_certificates=version >= _CERTIFICATE_CACHE,
+        http2_directive=nginx >= _HTTP2_DIRECTIVE,
+        keeps_connections=nginx >= _KEEPALIVE_MIN_TIMEOUT,
+        caches_certificates=nginx >= _CERTIFICATE_CACHE,
     )
 
 
@@ -315,6 +337,8 @@ _RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "user": matching("a user's name", r"[a-z_][a-z0-9_-]{0,31}"),
         "state_dir": _FILE,
         "pid_file": _FILE,
+        "workers": integer(1, 64),
         "worker_connections": integer(16, 65_535),
+        "shutdown_seconds": integer(1, 86_400),
     }
 )

@@ -20,9 +20,11 @@ fi
 (cd .next && find . -type f) > .next.published
 
 mv .next/index.html .index.html
-cp -R .next/. .
-mv .index.html index.html
-mv .next.published .published
+# By renaming: a file that is being read, and cached for a year, is never half of one.
+(cd .next && find . -type d) | while IFS= read -r folder; do mkdir -p "$folder"; done
+(cd .next && find . -type f) | while IFS= read -r file; do mv -f ".next/$file" "$file"; done
+mv -f .index.html index.html
+mv -f .next.published .published
 rm -rf .next
 
 find . -type f ! -name '.*' -mtime +30 -exec rm {} +

@@ -29,7 +29,8 @@ class TaskArgs:
     command: program and arguments.
     entrypoint: what stands before the command; None means the image's own.
     environment: `NAME=value`.
-    networks: names of the networks that it needs; none of them means no network.
+    networks: names of the networks that it needs.
+    network_mode: where there are none: no network, or `container:ID` for another's.
     volumes: what it mounts.
     user: `UID:GID`; None means the image's own.
     memory: MiB that it may use.
@@ -39,11 +40,12 @@ class TaskArgs:
     """
 
     image: pulumi.Input[str]
-    command: Sequence[str]
+    command: Sequence[pulumi.Input[str]]
     logs: LogRotation
     entrypoint: Sequence[str] | None = None
     environment: Sequence[pulumi.Input[str]] = ()
     networks: Sequence[pulumi.Input[str]] = ()
+    network_mode: pulumi.Input[str] = "none"
     volumes: Sequence[docker.ContainerVolumeArgs] = ()
     user: str | None = None
     memory: int = 512
@@ -77,7 +79,7 @@ class Task(pulumi.ComponentResource):
                 docker.ContainerNetworksAdvancedArgs(name=network)
                 for network in args.networks
             ],
-            network_mode=None if args.networks else "none",
+            network_mode=None if args.networks else args.network_mode,
             volumes=args.volumes,
             attach=True,
             logs=True,

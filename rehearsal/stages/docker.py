@@ -120,7 +120,7 @@ class DockerStage:
         ]
 
     def check_change(self, events: Sequence[Event]) -> list[str]:
-        """New containers come before the old ones go; only those of the app do."""
+        """New containers come before the old ones go; nothing else that serves does."""
         order = [(e.op, e.name) for e in events if e.type == CONTAINER]
         replaced = sorted({name for op, name in order if op == _MADE})
         for name in replaced:
@@ -130,12 +130,13 @@ class DockerStage:
             raise StageError("no container of the app was replaced")
         release = {image for _, image in self._serving()}
         running = {entry.name for entry, image in self._images() if image in release}
-        if strangers := sorted(set(replaced) - running):
+        serving = {entry.name for entry in self._containers() if _serves(entry)}
+        if strangers := sorted(serving.intersection(replaced) - running):
             raise StageError(f"replaced, but not the app's: {', '.join(strangers)}")
         kept = sum(op == "same" for op, _ in order)
         return [
-            f"{len(replaced)} containers of the app replaced, each made before the old "
-            f"one was deleted: {', '.join(replaced)}",
+            f"{len(replaced)} containers replaced, each made before the old one was "
+            f"deleted: {', '.join(replaced)}",
             f"{kept} other containers untouched",
         ]
 
@@ -246,6 +247,11 @@ class DockerStage:
             lambda: self._cloud.spoil(container, {key: value}),
             lambda: self._called(name).inputs[key] == before,
         )
+
+
+def _serves(entry: Entry) -> bool:
+    """Whether a container runs on; others carry files in, or run once for a release."""
+    return entry.inputs.get("start") is not False and not entry.inputs.get("attach")
 
 
 def _thing(entry: Entry) -> Thing:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import itertools
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 SCRIPT = Path(__file__).parents[2] / "components/docker/certbot.sh"
 
@@ -35,7 +42,7 @@ def running(tmp_path: Path, exit_codes: str, **environment: str) -> Iterator[Pat
     )
     stand_in.chmod(0o755)
     process = subprocess.Popen(
-        ["sh", str(SCRIPT)],
+        ["sh", str(SCRIPT), "run"],
         stdout=subprocess.PIPE,
         text=True,
         env={
@@ -74,6 +81,70 @@ def test_it_asks_for_every_name_by_the_challenge_that_the_proxy_serves(tmp_path)
     assert "--webroot --webroot-path /var/www/acme" in call
     assert "--domains stromhaltig.de,www.stromhaltig.de" in call
     assert "--cert-name stromhaltig.de --keep-until-expiring" in call
+
+
+def test_without_an_address_the_account_has_none(tmp_path):
+    with running(tmp_path, "0", EMAIL="") as calls:
+        (call,) = wait_for_calls(calls, 1)
+
+    assert "--register-unsafely-without-email --webroot" in call
+
+
+def status(live: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", str(SCRIPT), "status"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "DOMAINS": "stromhaltig.de,www.stromhaltig.de",
+            "LIVE": str(live),
+        },
+    )
+
+
+@pytest.mark.parametrize(("days", "healthy"), [(90, True), (21, True), (19, False)])
+def test_its_health_is_how_long_the_certificate_lasts(tmp_path, days, healthy):
+    folder = tmp_path / "stromhaltig.de"
+    folder.mkdir()
+    (folder / "fullchain.pem").write_bytes(certificate(days))
+    answer = status(tmp_path)
+
+    assert (answer.returncode == 0) is healthy
+    assert ("the certificate ends in" in answer.stderr) is not healthy
+
+
+def test_without_a_certificate_it_is_not_healthy(tmp_path):
+    answer = status(tmp_path)
+
+    assert answer.returncode != 0
+    assert "no certificate: " in answer.stderr
+
+
+def test_another_word_is_refused():
+    answer = subprocess.run(
+        ["sh", str(SCRIPT), "renew"], check=False, capture_output=True, text=True
+    )
+
+    assert (answer.returncode, answer.stderr) == (2, "usage: certbot.sh run|status\n")
+
+
+def certificate(days: int) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stromhaltig.de")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days, hours=1))
+        .sign(key, hashes.SHA256())
+    )
+    return built.public_bytes(Encoding.PEM)
 
 
 def test_it_looks_again_after_the_interval(tmp_path):

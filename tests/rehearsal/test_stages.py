@@ -238,7 +238,7 @@ class TestDocker:
         facts = stage.check_change(
             self.replaced(*order, (gone, "app-0"), (gone, "app-1"))
         )
-        assert facts[0].startswith("2 containers of the app replaced")
+        assert facts[0].startswith("2 containers replaced")
         assert facts[0].endswith(": app-0, app-1")
         assert facts[1] == "1 other containers untouched"
 

@@ -58,9 +58,16 @@ def _deploy(changes: str) -> Graph:
 def containers(graph: Graph) -> dict[str, Recorded]:
     """The containers that run, by name; those that only carry files do not."""
     return {
+        name: container
+        for name, container in every_container(graph).items()
+        if container.get("start") is not False
+    }
+
+
+def every_container(graph: Graph) -> dict[str, Recorded]:
+    return {
         container.name.removeprefix("stromhaltig-docker-"): container
         for container in graph.all(CONTAINER)
-        if container.get("start") is not False
     }
 
 
@@ -170,7 +177,7 @@ def test_every_container_is_confined():
 
 def test_containers_that_serve_come_back_after_a_reboot_and_tasks_do_not():
     for name, container in containers(deploy()).items():
-        task = name in ("migration", "client")
+        task = container.get("attach") is True
         assert container.get("restart") == (None if task else "unless-stopped"), name
 
 
@@ -184,11 +191,12 @@ def test_nothing_runs_before_its_migration_succeeded():
     assert running["cache"] in graph.dependencies(running["migration"])
 
 
-def test_the_client_is_published_once_the_new_api_serves():
+def test_the_client_is_published_once_the_proxy_leads_to_the_new_api():
     graph = deploy()
-    running = containers(graph)
+    running = every_container(graph)
 
-    assert running["app-0"] in graph.dependencies(running["client"])
+    assert running["app-0"] in graph.dependencies(running["proxy-files"])
+    assert running["proxy-reload"] in graph.dependencies(running["client"])
 
 
 def test_a_new_image_replaces_the_app_and_nothing_that_holds_data():
@@ -199,7 +207,14 @@ def test_a_new_image_replaces_the_app_and_nothing_that_holds_data():
         for container in after.all(CONTAINER)
         if container.inputs != before.one(CONTAINER, container.name).inputs
     }
-    assert changed == {"app-0", "app-1", "migration", "client"}
+    assert changed == {
+        "app-0",
+        "app-1",
+        "migration",
+        "client",
+        "proxy-files",
+        "proxy-reload",
+    }
 
 
 def test_what_holds_data_is_protected_until_the_stack_is_decommissioned():

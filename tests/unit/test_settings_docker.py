@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 from settings import DockerSettings, SettingsError, parse
 from settings.docker import ACCESS_KEY, SECRET_KEY
@@ -36,7 +47,6 @@ OFFSITE = {
     "offsite_bucket": "backups",
 }
 KEYS = {ACCESS_KEY: "id", SECRET_KEY: "key"}
-PEM = "-----BEGIN {0}-----\nMAo=\n-----END {0}-----\n"
 
 
 def read(config: dict[str, Any], **groups: Any) -> DockerSettings:
@@ -59,6 +69,36 @@ def only(config: dict[str, Any], **groups: Any) -> str:
     """The one problem there is, without the namespace."""
     (problem,) = refusal(config, **groups)
     return problem.removeprefix("stromhaltig:")
+
+
+def files(certificate: Path, key: Path) -> dict[str, str]:
+    return {
+        "certificate": "files",
+        "certificate_file": str(certificate),
+        "key_file": str(key),
+    }
+
+
+def pair(folder: Path, name: str, passphrase: bytes | None = None) -> tuple[Path, Path]:
+    """Files of a certificate and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / f"{name}.pem", folder / f"{name}.key"
+    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    lock = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock))
+    return paths
 
 
 def test_the_least_that_each_environment_needs():
@@ -114,16 +154,18 @@ def test_an_open_docker_port_is_refused_with_the_reason():
 
 
 class TestCertificate:
-    def test_lets_encrypt_needs_a_domain_an_address_and_port_80(self):
-        proxy = {"http_port": 8080}
-        problems = refusal(STAGING, proxy=proxy)
+    def test_lets_encrypt_needs_a_domain_and_port_80_of_the_world(self):
+        problems = refusal(STAGING, proxy={"http_port": 8080, "bind": "127.0.0.1"})
 
         assert [problem.split(": ")[0] for problem in problems] == [
             "stromhaltig:proxy.certificate",
-            "stromhaltig:proxy.email",
+            "stromhaltig:proxy.bind",
             "stromhaltig:proxy.http_port",
         ]
         assert "letsencrypt needs a domain" in problems[0]
+
+    def test_lets_encrypt_does_without_an_address(self):
+        assert read(PRODUCTION, proxy={}).proxy.email is None
 
     def test_production_does_without_warnings_of_browsers(self):
         assert "self-signed is refused in production" in only(
@@ -131,15 +173,12 @@ class TestCertificate:
         )
 
     def test_files_are_read_before_anything_is_created(self, tmp_path: Path):
-        key = tmp_path / "key.pem"
-        key.write_text(PEM.format("CERTIFICATE"))
-        missing = tmp_path / "certificate.pem"
-        proxy = {"certificate_file": str(missing), "key_file": str(key)}
-
-        assert refusal(STAGING, proxy=proxy | {"certificate": "files"}) == [
+        missing, folder = tmp_path / "certificate.pem", tmp_path
+        assert refusal(STAGING, proxy=files(missing, folder)) == [
             f'stromhaltig:proxy.certificate_file: "{missing}" cannot be read (No such '
             "file or directory). Give its path from Pulumi.yaml",
-            f'stromhaltig:proxy.key_file: "{key}" holds no PEM block of a key',
+            f'stromhaltig:proxy.key_file: "{folder}" cannot be read (Is a directory). '
+            "Give its path from Pulumi.yaml",
         ]
 
     def test_files_must_be_named(self):
@@ -150,25 +189,42 @@ class TestCertificate:
             "stromhaltig:proxy.key_file",
         ]
 
-    @pytest.mark.parametrize("kind", ["PRIVATE KEY", "RSA PRIVATE KEY"])
-    def test_a_certificate_and_its_key_are_accepted(self, tmp_path: Path, kind):
-        certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
-        certificate.write_text(f"issued by somebody\n{PEM.format('CERTIFICATE')}")
-        key.write_text(PEM.format(kind))
-        proxy = {
-            "certificate": "files",
-            "certificate_file": str(certificate),
-            "key_file": str(key),
-        }
+    def test_a_certificate_and_its_key_are_accepted(self, tmp_path: Path):
+        certificate, key = pair(tmp_path, "site")
 
-        assert read(STAGING, proxy=proxy).proxy.key_file == str(key)
+        assert read(STAGING, proxy=files(certificate, key)).proxy.key_file == str(key)
+
+    def test_a_key_of_another_certificate_is_refused(self, tmp_path: Path):
+        (certificate, _), (_, other) = pair(tmp_path, "site"), pair(tmp_path, "other")
+
+        assert only(STAGING, proxy=files(certificate, other)) == (
+            f'proxy.key_file: "{other}" is not the key of "{certificate}", or one of '
+            "them is no PEM, or the key has a passphrase (KEY_VALUES_MISMATCH)"
+        )
+
+    def test_a_key_with_a_passphrase_is_refused_without_asking_for_it(self, tmp_path):
+        certificate, key = pair(tmp_path, "site", passphrase=b"swordfish")
+
+        assert "the key has a passphrase" in only(
+            STAGING, proxy=files(certificate, key)
+        )
+
+    def test_something_else_is_no_key(self, tmp_path: Path):
+        certificate, _ = pair(tmp_path, "site")
+
+        assert "is no PEM" in only(STAGING, proxy=files(certificate, certificate))
 
     def test_a_file_is_not_text(self, tmp_path: Path):
+        certificate, _ = pair(tmp_path, "site")
         key = tmp_path / "key.der"
         key.write_bytes(b"\x30\x82\xff")
-        proxy = {"certificate": "files", "certificate_file": str(key)}
 
-        assert "(not a text file)" in refusal(STAGING, proxy=proxy)[0]
+        assert "(not a text file)" in only(STAGING, proxy=files(certificate, key))
+
+    def test_stapling_needs_an_issuer_that_answers(self):
+        proxy = {"certificate": "self-signed", "ocsp_stapling": True}
+
+        assert "with proxy.certificate: files only" in only(STAGING, proxy=proxy)
 
     def test_files_beside_another_kind_are_refused(self):
         proxy = {"certificate": "self-signed", "key_file": "key.pem"}
@@ -182,10 +238,64 @@ def test_the_two_ports_differ():
     assert "proxy.http_port: is the same as" in only(STAGING, proxy=proxy)
 
 
-def test_the_ports_are_published_on_an_address():
-    proxy = {"certificate": "self-signed", "bind": "localhost"}
+@pytest.mark.parametrize("bind", ["localhost", "::1", "0.0.0.0:80"])
+def test_the_ports_are_published_on_an_ipv4_address(bind):
+    proxy = {"certificate": "self-signed", "bind": bind}
 
-    assert only(STAGING, proxy=proxy).startswith('proxy.bind: "localhost" is not')
+    assert only(STAGING, proxy=proxy).startswith(f'proxy.bind: "{bind}" is not an IPv4')
+
+
+@pytest.mark.parametrize("policy", ["default-src 'self'\n", 'x"; add_header y z', ""])
+def test_a_policy_cannot_end_the_header(policy):
+    proxy = {"certificate": "self-signed", "content_security_policy": policy}
+
+    assert "is not a Content-Security-Policy" in only(STAGING, proxy=proxy)
+
+
+class TestDatabase:
+    def test_a_release_must_find_room_beside_the_former_one(self):
+        assert only(STAGING, service={"replicas": 3}).startswith(
+            "database.max_connections: 100 is less than 130: while a release replaces "
+            "another, 2 x 3 replicas may open 20 each"
+        )
+        assert (
+            read(
+                STAGING, service={"replicas": 3}, app={"DB_POOL_MAX": 10}
+            ).service.replicas
+            == 3
+        )
+
+    def test_connections_take_memory(self):
+        assert only(STAGING, database={"memory": 1024, "max_connections": 500}) == (
+            "database.memory: 1024 MiB is not enough for 500 connections of 5 MiB and "
+            "the buffers. Give it 3333, or lower database.max_connections"
+        )
+
+
+@pytest.mark.parametrize(
+    ("group", "image"),
+    [
+        ("database", "postgres:16-bookworm"),
+        ("database", "registry.example.org:5000/postgres:14"),
+        ("cache", "redis:6"),
+    ],
+)
+def test_an_image_of_another_major_version_is_refused(group, image):
+    assert f'{group}.image: "{image}" is not' in only(
+        STAGING, **{group: {"image": image}}
+    )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "postgres:15.20-bookworm",
+        "postgres:15",
+        f"mirror:5000/postgres@sha256:{'a' * 64}",
+    ],
+)
+def test_an_image_of_the_version_is_accepted_however_it_is_named(image):
+    assert read(STAGING, database={"image": image}).database.image == image
 
 
 class TestOffsiteBackups:
@@ -214,6 +324,11 @@ class TestOffsiteBackups:
         assert "is not an address like https://s3.example.org" in only(
             STAGING, backup=backup, secrets=KEYS
         )
+
+    def test_a_region_is_one_word(self):
+        backup = OFFSITE | {"offsite_region": "x\nacl = public-read"}
+
+        assert "is not a region like" in only(STAGING, backup=backup, secrets=KEYS)
 
     def test_its_secrets_mean_nothing_to_other_platforms(self):
         values = {

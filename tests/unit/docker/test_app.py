@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from components.docker.app import App, AppArgs
 from components.docker.confinement import LogRotation
 from contract import APP
@@ -41,7 +43,7 @@ def test_there_are_as_many_as_asked_for_under_one_name(graph):
     assert len(outputs["containers"]) == 3
     for container in containers:
         assert container["networksAdvanced"] == [
-            {"name": "edge", "aliases": ["app"]},
+            {"name": "edge", "aliases": ["app", outputs["host"]]},
             {"name": "internal"},
         ]
         assert "ports" not in container.inputs
@@ -97,3 +99,29 @@ def test_uploads_are_protected_where_asked(graph):
 
     graph.build(lambda: app(protect=False))
     assert graph.one(VOLUME).protect is False
+
+
+def keepers(graph):
+    return graph.one("random:index/randomId:RandomId")["keepers"]
+
+
+def test_a_release_has_a_name_of_its_own_which_is_told_once_all_of_it_is_healthy(graph):
+    outputs = graph.build(app)
+    release = graph.one("random:index/randomId:RandomId")
+
+    assert outputs["host"] == f"app-{release.outputs['hex']}"
+    assert graph.build(app, preview=True)["host"] != outputs["host"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"image": "sha256:2"}, {"environment": ["LOG_LEVEL=debug"]}, {"secrets": "new"}],
+)
+def test_what_runs_makes_a_release_and_how_much_of_it_does_not(graph, other):
+    graph.build(app)
+    before = keepers(graph)
+    graph.build(lambda: app(replicas=5, memory=2048))
+    assert keepers(graph) == before
+
+    graph.build(lambda: app(**other))
+    assert keepers(graph) != before

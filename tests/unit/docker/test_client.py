@@ -13,21 +13,29 @@ from components.docker.client import Client, ClientArgs
 from components.docker.confinement import LogRotation
 
 CONTAINER = "docker:index/container:Container"
-VOLUME = "docker:index/volume:Volume"
 SCRIPT = Path(__file__).parents[3] / "components/docker/publish_client.sh"
 DAY = 24 * 3600
 
 
 def client():
-    args = ClientArgs(image="sha256:1", client_dir="/app/dist", logs=LogRotation())
-    return Client("app", args)
+    return Client(
+        "app",
+        ClientArgs(
+            image="sha256:1",
+            volume="app-client",
+            client_dir="/app/dist",
+            logs=LogRotation(),
+        ),
+    )
 
 
-def test_the_volume_stays_and_each_image_publishes_into_it(graph):
+def test_each_image_publishes_into_the_volume(graph):
     graph.build(client)
     container = graph.one(CONTAINER)
 
-    assert graph.one(VOLUME)["name"] == "app-client"
+    assert container["volumes"] == [
+        {"volumeName": "app-client", "containerPath": "/public"}
+    ]
     assert container["command"] == ["publish_client.sh", "/app/dist", "/public"]
     assert container["entrypoints"][:2] == ["sh", "-c"]
     assert container["networkMode"] == "none"

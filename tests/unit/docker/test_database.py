@@ -62,11 +62,33 @@ def test_passwords_come_as_files_and_are_nowhere_else(graph):
 
 def test_the_app_is_no_superuser(graph):
     graph.build(database)
-    script = graph.one(CONTAINER, "app-database-init")["uploads"][0]["content"]
+    script = graph.one(CONTAINER, "app-database-role")["entrypoints"][-1]
 
-    assert "CREATE ROLE" in script
+    assert "CREATE ROLE %I LOGIN'" in script
     assert "SUPERUSER" not in script
     assert not any("POSTGRES_USER" in entry for entry in server(graph)["envs"])
+
+
+def test_the_role_is_seen_to_once_the_server_is_there(graph):
+    graph.build(database)
+    task = graph.one(CONTAINER, "app-database-role")
+
+    assert server(graph) in graph.dependencies(task)
+    assert task["networksAdvanced"] == [{"name": "internal"}]
+    assert task["attach"] is True
+
+
+def test_another_password_of_the_role_leaves_the_server_alone(graph):
+    graph.build(database)
+    role = "app-database-role-secrets"
+    mounted = {mount["volumeName"] for mount in server(graph)["volumes"]}
+
+    assert not any(volume.startswith(role) for volume in mounted)
+    carried = graph.one(CONTAINER, role)["uploads"]
+    assert {u["file"] for u in carried} == {
+        "/files/admin_password",
+        "/files/role_password",
+    }
 
 
 @pytest.mark.parametrize(
@@ -97,7 +119,7 @@ def test_the_old_server_ends_before_a_new_one_takes_the_volume(graph):
 
     assert server(graph).delete_before_replace is True
     assert server(graph)["stopSignal"] == "SIGINT"
-    assert server(graph)["destroyGraceSeconds"] == 60
+    assert server(graph)["destroyGraceSeconds"] == 300
 
 
 @pytest.mark.parametrize("protect", [True, False])

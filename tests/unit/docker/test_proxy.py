@@ -18,7 +18,7 @@ def proxy(**args):
     defaults = {
         "image": "nginx:1.28",
         "network": "edge",
-        "client": "app-client",
+        "upstream": "app-1a2b3c4d",
         "config": ProxyConfig(),
         "certificate": None,
         "letsencrypt": None,
@@ -134,6 +134,37 @@ def test_lets_encrypt_is_asked_for_every_host_and_the_proxy_takes_what_comes(gra
     assert mounts["/var/www/acme"]["readOnly"] is True
     # Until there is an answer, one that is made here stands in.
     assert graph.one(CERTIFICATE)["dnsNames"] == list(HOSTS)
+
+
+def test_certbot_asks_once_the_proxy_can_answer_and_its_health_tells_the_end(graph):
+    config = ProxyConfig(hosts=HOSTS, acme_dir="/var/www/acme")
+    graph.build(lambda: proxy(config=config, letsencrypt=LETSENCRYPT))
+    certbot = graph.one(CONTAINER, "app-certbot")
+
+    assert server(graph) in graph.dependencies(certbot)
+    assert certbot["healthcheck"]["tests"][-1] == "status"
+
+
+def test_another_release_is_turned_to_by_a_reload_that_is_waited_for(graph):
+    graph.build(proxy)
+    before, waits = server(graph).inputs, graph.one(CONTAINER, "app-proxy-reload")
+    graph.build(lambda: proxy(upstream="app-5e6f7a8b"))
+    again = graph.one(CONTAINER, "app-proxy-reload")
+
+    assert server(graph).inputs == before
+    assert "set $app app-5e6f7a8b:3001;" in files(graph)["nginx.conf"]["content"]
+    assert again["command"] != waits["command"]
+    assert again["networkMode"] == f"container:{server(graph).id}"
+    assert graph.one(CONTAINER, "app-proxy-files") in graph.dependencies(again)
+
+
+def test_the_version_that_is_waited_for_is_the_one_that_nginx_tells(graph):
+    graph.build(lambda: proxy(certificate=Certificate(chain="ONE", key="KEY")))
+    version = graph.one(CONTAINER, "app-proxy-reload")["command"][1]
+    assert f'return 200 "{version}";' in files(graph)["nginx.conf"]["content"]
+
+    graph.build(lambda: proxy(certificate=Certificate(chain="TWO", key="KEY")))
+    assert graph.one(CONTAINER, "app-proxy-reload")["command"][1] != version
 
 
 def test_without_lets_encrypt_nobody_asks(graph):
