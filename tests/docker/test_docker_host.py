@@ -35,8 +35,10 @@ SECOND = "stromhaltig-test/app:2"
 UNHEALTHY = "stromhaltig-test/app:unhealthy"
 BROKEN_MIGRATION = "stromhaltig-test/app:broken-migration"
 
+# It listens, so that only its health keeps requests away from it.
+_ERRING = "require('http').createServer((_, r) => r.writeHead(500).end()).listen(3001)"
 DERIVED = {
-    UNHEALTHY: 'CMD ["node", "-e", "setInterval(() => {}, 1000)"]',
+    UNHEALTHY: f'CMD ["node", "-e", "{_ERRING}"]',
     BROKEN_MIGRATION: "COPY 004_broken.sql /app/migrations/\n"
     "COPY 004_broken.sql /app/migrations/rollback/",
 }
@@ -181,7 +183,7 @@ def test_a_release_loses_no_request(site):
     assert load["answered"] > 100, load
 
 
-def test_an_unhealthy_release_leaves_the_old_one_serving(site):
+def test_an_unhealthy_release_gets_no_request_and_the_old_one_serves_on(site):
     before = site.app().keys()
     with site.under_load(LIVE) as load:
         result = site.up(UNHEALTHY)
