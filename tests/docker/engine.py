@@ -67,6 +67,17 @@ class Engine:
         assert completed.returncode == 0, f"docker {arguments[0]}: {told}"
         return completed.stdout.decode(errors="replace").strip()
 
+    def shell(self, commands: str) -> None:
+        """Run lines as they are pasted into a shell; AssertionError if one fails."""
+        completed = subprocess.run(
+            ["bash", "-e", "-c", commands],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+
     def build(self, *arguments: str | Path) -> None:
         """Run `docker build ARGUMENTS` with BuildKit; as `docker` does if it fails."""
         known = self.environment | {"DOCKER_BUILDKIT": "1"}

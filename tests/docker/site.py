@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +73,15 @@ class Site:
         asked = subprocess.run(command, capture_output=True, check=True)
         told: dict[str, Any] = json.loads(asked.stdout)
         return told
+
+    def until_ready(self, seconds: float = 60) -> bool:
+        """Whether the app answers that it is ready, within some seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.get(f"{ADDRESS}/api/health")["status"] == 200:
+                return True
+            time.sleep(1)
+        return False
 
     @contextmanager
     def under_load(self, path: str) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ The tests follow one deployment through its life, in this order.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 
@@ -42,6 +43,8 @@ DERIVED = {
     BROKEN_MIGRATION: "COPY 004_broken.sql /app/migrations/\n"
     "COPY 004_broken.sql /app/migrations/rollback/",
 }
+BACKUP = "stromhaltig-local-backup"
+SCRIPT = "/run/backup/backup.sh"
 LIVE = "/api/health/live"
 READY = "/api/health"
 VERSIONS = (
@@ -221,6 +224,40 @@ def test_after_it_the_good_release_is_deployed_again(site):
     result = site.up(FIRST)
     assert result.returncode == 0, result.errors
     assert site.app().keys() == before
+
+
+def test_the_documented_way_back_to_a_backup_works(site):
+    site.query("CREATE TABLE seen AS SELECT 'before' AS word")
+    uploads = "/app/uploads/seen"
+    first, *_ = site.app()
+    site.engine.docker("exec", first, "sh", "-c", f"echo before > {uploads}")
+    site.engine.docker("exec", BACKUP, "bash", SCRIPT, "once")
+    listed = site.engine.docker("exec", BACKUP, "bash", SCRIPT, "list")
+    site.query("UPDATE seen SET word = 'after'")
+    site.engine.docker("exec", first, "sh", "-c", f"echo after > {uploads}")
+
+    for commands in documented_restore(listed):
+        site.engine.shell(commands)
+
+    assert site.query("SELECT word FROM seen") == "before"
+    assert site.engine.docker("exec", first, "cat", uploads) == "before"
+    owner = site.engine.docker("exec", first, "stat", "--format=%u", uploads)
+    assert owner == "1001"
+    assert site.until_ready()
+
+
+def documented_restore(listed: str) -> Iterator[str]:
+    """The commands of docs/docker-host.md, for the newest of the backups."""
+    text = (CLONE / "docs/docker-host.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("To go back to a backup")
+    for block in section.split("```")[1:4:2]:
+        commands = block.replace("stromhaltig-docker", "stromhaltig-local")
+        for kind, ending in (("database", ".sql.gz"), ("files", ".tar.gz")):
+            names = re.findall(rf"{kind}/(\S+){re.escape(ending)}", listed)
+            commands = commands.replace(
+                f"{kind}/NAME{ending}", f"{kind}/{max(names)}{ending}"
+            )
+        yield commands
 
 
 def test_destroy_leaves_nothing(site):
