@@ -6,6 +6,12 @@ import type { Config } from './config.ts';
 /** How long a database may be away at the start, in milliseconds. */
 const PATIENCE = 30_000;
 
+/** Milliseconds after which the database gives up a statement. */
+const STATEMENT_TIMEOUT = 30_000;
+
+/** Milliseconds after which we give up a database that says nothing at all, not even that it gave up. */
+const SILENCE = STATEMENT_TIMEOUT + 2000;
+
 export function createPool(config: Config, logger: Logger): pg.Pool {
   const pool = new pg.Pool({
     connectionString: config.DATABASE_URL,
@@ -13,7 +19,9 @@ export function createPool(config: Config, logger: Logger): pg.Pool {
     max: config.DB_POOL_MAX,
     idleTimeoutMillis: config.DB_IDLE_TIMEOUT,
     connectionTimeoutMillis: 5000,
-    statement_timeout: 30_000,
+    statement_timeout: STATEMENT_TIMEOUT,
+    query_timeout: SILENCE,
+    keepAlive: true,
     application_name: 'stromhaltig',
   });
   // The pool replaces the connection; without a listener the error would end the process.
@@ -57,7 +65,8 @@ export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClie
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    await client.query('ROLLBACK').catch((failure: unknown) => { broken = failure; });
+    if (isConnectionError(error)) broken = error;
+    else await client.query('ROLLBACK').catch((failure: unknown) => { broken = failure; });
     throw error;
   } finally {
     // A connection that cannot even roll back is not used again.
@@ -79,7 +88,7 @@ export function isConnectionError(error: unknown): boolean {
   return (
     /^(08|57P0|53300)/.test(code) ||
     ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE'].includes(code) ||
-    /timeout exceeded when trying to connect|connection terminated|timeout expired/i.test(error.message)
+    /timeout exceeded when trying to connect|connection terminated|timeout expired|query read timeout/i.test(error.message)
   );
 }
 

@@ -20,6 +20,9 @@ interface Health {
 /** Longest wait for the database, in milliseconds: below the usual 3 to 5 s of whoever asks. */
 const DATABASE_TIMEOUT = 2000;
 
+/** Longest wait for the file system, in milliseconds: a network's can hang. */
+const DISK_TIMEOUT = 2000;
+
 /** Part of the memory limit from which a warning is given. */
 const MEMORY_WARNING = 0.9;
 
@@ -73,7 +76,9 @@ async function inspect(services: Services): Promise<Health> {
 }
 
 async function checkDatabase({ pool }: Services): Promise<Check> {
-  return timed(() => withTimeout(pool.query('SELECT 1'), DATABASE_TIMEOUT));
+  // Given up in the pool too: else each check of a silent database would hold one more connection.
+  const query = { text: 'SELECT 1', query_timeout: DATABASE_TIMEOUT };
+  return timed(() => withTimeout(pool.query(query), DATABASE_TIMEOUT));
 }
 
 async function checkRedis({ redis }: Services): Promise<Check | undefined> {
@@ -108,7 +113,7 @@ export function memoryLimit(constrained: number, total: number): number {
 
 async function checkDisk({ config }: Services): Promise<Check> {
   try {
-    const { bavail, bsize } = await statfs(config.UPLOAD_DIR);
+    const { bavail, bsize } = await withTimeout(statfs(config.UPLOAD_DIR), DISK_TIMEOUT);
     const free = bavail * bsize;
     return { status: free < DISK_WARNING + 2 * config.MAX_FILE_SIZE ? 'warning' : 'ok', free };
   } catch (error) {

@@ -12,6 +12,7 @@ import { decoy } from './passwords.ts';
 import { connectRedis } from './redis.ts';
 import { reported } from './sentry.ts';
 import type { Services } from './services.ts';
+import { withTimeout } from './timeout.ts';
 import { VERSION } from './version.ts';
 import { WebSockets } from './websocket.ts';
 
@@ -32,6 +33,9 @@ const NOTICE = 2000;
 
 /** Milliseconds for running requests to end; the platform may be less patient, and then kills. */
 const DRAIN = 50_000;
+
+/** Milliseconds for saying goodbye to the database. */
+const GOODBYE = 5000;
 
 /** Milliseconds that a turn of the event loop takes at most when there is nothing to do. */
 const EMPTY_TURN = 0.2;
@@ -112,9 +116,8 @@ async function shutDown(
   server.closeAllConnections();
   sockets.terminate();
 
-  await pool.end();
-  if (redis?.isReady) await redis.close();
-  else redis?.destroy();
+  await withTimeout(pool.end(), GOODBYE).catch((err: unknown) => { logger.warn({ err }, 'Cannot close the pool'); });
+  redis?.destroy();
   logger.info('Stopped');
   process.exit(drained ? 0 : 1);
 }

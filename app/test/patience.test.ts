@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import pg from 'pg';
 import { App, copyOfApp, migratedDatabase, run } from './app.ts';
-import { eventually, freePort, Postgres } from './servers.ts';
+import { eventually, freePort, Interference, Postgres } from './servers.ts';
 
 describe('waiting', { concurrency: true }, () => {
   test('a migration does not queue behind a busy table for ever', async () => {
@@ -19,6 +19,20 @@ describe('waiting', { concurrency: true }, () => {
     rmSync(root, { recursive: true });
     assert.equal(code, 1);
     assert.match(stderr, /004_alter\.sql: canceling statement due to lock timeout \(55P03\)\nRolled back/);
+  });
+
+  test('a database that falls silent is given up, for each request and at the end', async (t) => {
+    const databaseUrl = await migratedDatabase();
+    const network = await Interference.launch(Number(new URL(databaseUrl).port));
+    t.after(() => { network.close(); });
+    const app = await App.launch({ DATABASE_URL: network.via(databaseUrl) });
+    assert.equal((await app.fetch('/api/quizzes')).status, 200);
+    network.silent = true;
+    const [asked, health] = await Promise.all([app.fetch('/api/quizzes'), app.fetch('/api/health')]);
+    assert.deepEqual([asked.status, health.status], [503, 503]);
+    app.signal('SIGTERM');
+    assert.equal(await app.ended(), 0);
+    assert.equal(app.logs.at(-1)?.msg, 'Stopped');
   });
 
   test('the app waits for a database that comes up later', async (t) => {

@@ -3,7 +3,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { accessSync, chownSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,6 +63,15 @@ abstract class TestServer {
       if (child.exitCode !== null) throw new Error(`${executable} ended:\n${this.output}`);
       return this.isReady();
     });
+  }
+
+  /** Hang: connections stay, and get no answer. */
+  suspend(): void {
+    this.process?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.process?.kill('SIGCONT');
   }
 
   /** Stop, and keep the data. */
@@ -142,6 +151,50 @@ function sharedPostgres(): string {
   const url = process.env[SHARED_POSTGRES];
   if (url === undefined) throw new Error('Run the tests with: npm test [FILE...]');
   return url;
+}
+
+/** Stands before a server, and does to connections what networks do. */
+export class Interference {
+  /** Nothing passes any more, and nobody is told. */
+  silent = false;
+  /** Whether to cut the connection instead of passing on what a side says. */
+  cuts: (says: string, side: 'client' | 'server') => boolean = () => false;
+  private readonly sockets = new Set<Socket>();
+  private readonly listener = createServer((client) => {
+    const server = connect(this.target, '127.0.0.1');
+    for (const [from, to, side] of [[client, server, 'client'], [server, client, 'server']] as const) {
+      this.sockets.add(from);
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        this.sockets.delete(from);
+        if (!this.silent) to.destroy();
+      });
+      from.on('data', (data) => {
+        if (this.cuts(String(data), side)) client.destroy();
+        else if (!this.silent) to.write(data);
+      });
+    }
+  });
+
+  private constructor(private readonly target: number) {}
+
+  /** @param target port of the server. */
+  static async launch(target: number): Promise<Interference> {
+    const interference = new Interference(target);
+    await new Promise<void>((resolve) => interference.listener.listen(0, '127.0.0.1', resolve));
+    return interference;
+  }
+
+  /** The address of the server, by way of here. */
+  via(url: string): string {
+    const { port } = this.listener.address() as AddressInfo;
+    return url.replace(`:${this.target}`, `:${port}`);
+  }
+
+  close(): void {
+    this.listener.close();
+    for (const socket of this.sockets) socket.destroy();
+  }
 }
 
 export class Redis extends TestServer {
