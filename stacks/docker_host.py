@@ -16,7 +16,7 @@ from components.docker.app import App, AppArgs
 from components.docker.backup import Backup, BackupArgs, Offsite
 from components.docker.cache import Cache, CacheArgs
 from components.docker.client import Client, ClientArgs
-from components.docker.confinement import LogRotation
+from components.docker.confinement import LogRotation, mount
 from components.docker.database import HOST as DATABASE_HOST
 from components.docker.database import Database, DatabaseArgs
 from components.docker.networks import Networks
@@ -178,13 +178,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
             command=contract.migrate_command,
             environment=environment,
             networks=[networks.internal],
-            volumes=[
-                docker.ContainerVolumeArgs(
-                    volume_name=secrets.volume,
-                    container_path=contract.secret_dir,
-                    read_only=True,
-                )
-            ],
+            volumes=[mount(secrets.volume, contract.secret_dir, read_only=True)],
             temp_dir=contract.temp_dir,
             starts_after=[database, cache],
             logs=logs,

@@ -14,6 +14,7 @@ from components.docker.confinement import (
     beside_the_old,
     confined,
     duration,
+    mount,
 )
 
 HOST = "app"
@@ -135,15 +136,9 @@ class App(pulumi.ComponentResource):
                 docker.ContainerNetworksAdvancedArgs(name=args.internal),
             ],
             volumes=[
-                docker.ContainerVolumeArgs(
-                    volume_name=uploads.name, container_path=args.upload_dir
-                ),
+                mount(uploads.name, args.upload_dir),
                 docker.ContainerVolumeArgs(container_path=args.log_dir),
-                docker.ContainerVolumeArgs(
-                    volume_name=args.secrets,
-                    container_path=args.secret_dir,
-                    read_only=True,
-                ),
+                mount(args.secrets, args.secret_dir, read_only=True),
             ],
             cpus=_cores(args.cpu),
             healthcheck=docker.ContainerHealthcheckArgs(

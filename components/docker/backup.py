@@ -14,6 +14,7 @@ from components.docker.confinement import (
     after_the_old,
     confined,
     duration,
+    mount,
 )
 from components.docker.files import Files, FilesArgs
 
@@ -146,17 +147,9 @@ class Backup(pulumi.ComponentResource):
             ],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network)],
             volumes=[
-                docker.ContainerVolumeArgs(
-                    volume_name=volume.name, container_path=_BACKUPS
-                ),
-                docker.ContainerVolumeArgs(
-                    volume_name=args.uploads,
-                    container_path=args.upload_dir,
-                    read_only=True,
-                ),
-                docker.ContainerVolumeArgs(
-                    volume_name=files.volume, container_path=_FILES, read_only=True
-                ),
+                mount(volume.name, _BACKUPS),
+                mount(args.uploads, args.upload_dir, read_only=True),
+                mount(files.volume, _FILES, read_only=True),
             ],
             healthcheck=_health("bash", _BACKUP),
             restart="unless-stopped",
@@ -210,12 +203,8 @@ class Backup(pulumi.ComponentResource):
             ],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.edge)],
             volumes=[
-                docker.ContainerVolumeArgs(
-                    volume_name=volume.name, container_path=_BACKUPS
-                ),
-                docker.ContainerVolumeArgs(
-                    volume_name=files.volume, container_path=_FILES, read_only=True
-                ),
+                mount(volume.name, _BACKUPS),
+                mount(files.volume, _FILES, read_only=True),
             ],
             healthcheck=_health("sh", _UPLOAD),
             restart="unless-stopped",

@@ -8,7 +8,12 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
-from components.docker.confinement import LogRotation, after_the_old, confined
+from components.docker.confinement import (
+    LogRotation,
+    after_the_old,
+    confined,
+    mount,
+)
 from components.docker.files import Files, FilesArgs
 
 HOST = "cache"
@@ -90,12 +95,8 @@ class Cache(pulumi.ComponentResource):
                 docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[HOST])
             ],
             volumes=[
-                docker.ContainerVolumeArgs(
-                    volume_name=volume.name, container_path="/data"
-                ),
-                docker.ContainerVolumeArgs(
-                    volume_name=config.volume, container_path=_CONFIG, read_only=True
-                ),
+                mount(volume.name, "/data"),
+                mount(config.volume, _CONFIG, read_only=True),
             ],
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=[

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-import pulumi_docker as docker
 
-from components.docker.confinement import LogRotation
+from components.docker.confinement import (
+    LogRotation,
+    mount,
+)
 from components.docker.task import Task, TaskArgs
 
 _PUBLISH = Path(__file__).with_name("publish_client.sh")
@@ -56,11 +58,7 @@ class Client(pulumi.ComponentResource):
                 # The volume is root's; without a network or a capability, root can do
                 # no more in there than write to it.
                 user="0:0",
-                volumes=[
-                    docker.ContainerVolumeArgs(
-                        volume_name=args.volume, container_path=_PUBLIC
-                    )
-                ],
+                volumes=[mount(args.volume, _PUBLIC)],
                 memory=64,
                 starts_after=args.starts_after,
                 logs=args.logs,

@@ -72,6 +72,15 @@ def confined(
     }
 
 
+def mount(
+    volume: pulumi.Input[str], path: str, *, read_only: bool = False
+) -> docker.ContainerVolumeArgs:
+    """Return the mount of a named volume at a path of the container."""
+    return docker.ContainerVolumeArgs(
+        volume_name=volume, container_path=path, read_only=read_only or None
+    )
+
+
 def duration(seconds: int) -> str:
     """Return a time as Docker gives it back, such as 1m30s.
 

@@ -15,6 +15,7 @@ from components.docker.confinement import (
     after_the_old,
     confined,
     duration,
+    mount,
 )
 from components.docker.files import Files, FilesArgs
 from components.docker.task import Task, TaskArgs
@@ -122,12 +123,8 @@ class Database(pulumi.ComponentResource):
                 docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[HOST])
             ],
             volumes=[
-                docker.ContainerVolumeArgs(
-                    volume_name=volume.name, container_path=_DATA
-                ),
-                docker.ContainerVolumeArgs(
-                    volume_name=secrets.volume, container_path=_SECRETS, read_only=True
-                ),
+                mount(volume.name, _DATA),
+                mount(secrets.volume, _SECRETS, read_only=True),
             ],
             # Over TCP: while it sets itself up, the server answers on its socket only.
             healthcheck=docker.ContainerHealthcheckArgs(
@@ -204,13 +201,7 @@ class Database(pulumi.ComponentResource):
                     f"ROLE_PASSWORD_FILE={_SECRETS}/{_ROLE_PASSWORD}",
                 ],
                 networks=[args.network],
-                volumes=[
-                    docker.ContainerVolumeArgs(
-                        volume_name=secrets.volume,
-                        container_path=_SECRETS,
-                        read_only=True,
-                    )
-                ],
+                volumes=[mount(secrets.volume, _SECRETS, read_only=True)],
                 memory=128,
                 starts_after=[server],
                 logs=args.logs,

@@ -11,7 +11,10 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
-from components.docker.confinement import beside_the_old
+from components.docker.confinement import (
+    beside_the_old,
+    mount,
+)
 
 _MOUNT = "/files"
 
@@ -68,11 +71,7 @@ class Files(pulumi.ComponentResource):
             start=False,
             must_run=False,
             network_mode="none",
-            volumes=[
-                docker.ContainerVolumeArgs(
-                    volume_name=volume.name, container_path=_MOUNT
-                )
-            ],
+            volumes=[mount(volume.name, _MOUNT)],
             uploads=[
                 docker.ContainerUploadArgs(
                     file=f"{_MOUNT}/{file}",

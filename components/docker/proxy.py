@@ -15,6 +15,7 @@ from components.docker.confinement import (
     after_the_old,
     confined,
     duration,
+    mount,
 )
 from components.docker.files import Files, FilesArgs
 from components.docker.proxy_config import ProxyConfig, render, version
@@ -158,9 +159,9 @@ class Proxy(pulumi.ComponentResource):
                 )
             ],
             volumes=[
-                _mount(files.volume, _FILES),
-                _mount(scripts.volume, _SCRIPTS),
-                _mount(client.name, CLIENT),
+                mount(files.volume, _FILES, read_only=True),
+                mount(scripts.volume, _SCRIPTS, read_only=True),
+                mount(client.name, CLIENT, read_only=True),
                 *(certbot.mounts(read_only=True) if certbot else ()),
             ],
             healthcheck=docker.ContainerHealthcheckArgs(
@@ -279,7 +280,10 @@ class Proxy(pulumi.ComponentResource):
                 f"WEBROOT={ACME}",
             ],
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=args.network)],
-            volumes=[_mount(scripts.volume, _SCRIPTS), *volumes.mounts()],
+            volumes=[
+                mount(scripts.volume, _SCRIPTS, read_only=True),
+                *volumes.mounts(),
+            ],
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", "sh", script, "status"],
                 interval=duration(3600),
@@ -311,9 +315,7 @@ class _CertbotVolumes:
 
     def mounts(self, *, read_only: bool = False) -> list[docker.ContainerVolumeArgs]:
         return [
-            docker.ContainerVolumeArgs(
-                volume_name=volume, container_path=path, read_only=read_only or None
-            )
+            mount(volume, path, read_only=read_only)
             for volume, path in (
                 (self.certificates, _LETSENCRYPT),
                 (self.answers, ACME),
@@ -335,12 +337,6 @@ def _rendered(config: ProxyConfig, upstream: str, chain: str) -> _Rendered:
 def _live(args: ProxyArgs) -> str:
     """Return where certbot puts the certificate that is current."""
     return f"{_LETSENCRYPT}/live/{args.config.hosts[0]}"
-
-
-def _mount(volume: pulumi.Input[str], path: str) -> docker.ContainerVolumeArgs:
-    return docker.ContainerVolumeArgs(
-        volume_name=volume, container_path=path, read_only=True
-    )
 
 
 def _status(config: ProxyConfig) -> str:
