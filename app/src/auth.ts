@@ -5,6 +5,7 @@ import type { Config } from './config.ts';
 import { HttpError, requireType, validate } from './errors.ts';
 import { recordEvent } from './events.ts';
 import { verifyPassword } from './passwords.ts';
+import { limitLogins } from './rate-limit.ts';
 import type { Services } from './services.ts';
 
 export interface User {
@@ -19,14 +20,14 @@ declare module 'express-serve-static-core' {
   }
 }
 
-const credentials = z.strictObject({ email: z.string().max(320), password: z.string().max(1000) });
+const credentials = z.strictObject({ email: z.email().max(320), password: z.string().max(1000) });
 
 const claims = z.object({ sub: z.uuid(), exp: z.number() });
 
 export function authRoutes(services: Services): Router {
   const { config, pool } = services;
   return Router()
-    .post('/login', requireType('application/json'), json({ limit: '10kb' }), async (req, res) => {
+    .post('/login', limitLogins(services), requireType('application/json'), json({ limit: '10kb' }), async (req, res) => {
       const { email, password } = validate(credentials, req.body);
       const { rows } = await pool.query<User & { password_hash: string }>(
         'SELECT id, email, password_hash FROM users WHERE lower(email) = lower($1)',

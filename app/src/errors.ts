@@ -44,7 +44,7 @@ export function errorHandler({ logger }: Services): ErrorRequestHandler {
       return;
     }
     if (status === 401) res.set('WWW-Authenticate', 'Bearer');
-    if (status === 503) res.set('Retry-After', '5');
+    if (status === 503 || status === 429) res.set('Retry-After', '5');
     res.status(status).json({ error: message, ...(status >= 500 && { requestId: req.id }) });
   };
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Request } from 'express';
 import type pg from 'pg';
 
@@ -12,7 +13,8 @@ export async function recordEvent(
   await database.query('INSERT INTO event_log (kind, user_id, ip, user_agent, details) VALUES ($1, $2, $3, $4, $5)', [
     kind,
     userId,
-    req.ip ?? null,
+    // What the proxy forwards need not be an address.
+    req.ip !== undefined && isIP(req.ip) > 0 ? req.ip : null,
     req.get('User-Agent') ?? null,
     details,
   ]);

@@ -74,7 +74,30 @@ describe('signing in', () => {
     assert.doesNotMatch(JSON.stringify(events) + app.output, /guessed-password/);
   });
 
+  test('an address that is none is not kept, and is no obstacle', async () => {
+    const attempt = { email: 'mallory@example.org', password: 'guessed' };
+    const response = await app.postJson('/api/auth/login', attempt, { 'X-Forwarded-For': 'unknown' });
+    assert.equal(response.status, 401);
+    const events = await execute(app.databaseUrl, "SELECT ip FROM event_log WHERE details->>'email' = 'mallory@example.org'");
+    assert.deepEqual(events, [{ ip: null }]);
+  });
+
+  test('many at once are refused, and do not hold up the rest', async () => {
+    const slow = await App.launch({ DATABASE_URL: app.databaseUrl, BCRYPT_SALT_ROUNDS: '13' });
+    const body = { email: 'nobody@example.org', password: 'wrong' };
+    const logins = Array.from({ length: 40 }, async () => slow.postJson('/api/auth/login', body));
+    const health = await slow.fetch('/api/health');
+    const answers = await Promise.all(logins);
+    assert.equal(health.status, 200);
+    assert.equal(answers.filter(({ status }) => status === 401).length, 22);
+    const busy = answers.filter(({ status }) => status === 429);
+    assert.equal(busy.length, 18);
+    assert.equal(busy[0]?.headers.get('retry-after'), '5');
+  });
+
   const wrong: [string, unknown, RegExp][] = [
+    ['an address with a NUL', { email: 'a\0@example.org', password: PASSWORD }, /email: /],
+    ['half a character in an address', { email: 'a\ud800@example.org', password: PASSWORD }, /email: /],
     ['no password', { email: 'ada@example.org' }, /password: /],
     ['a number as address', { email: 1, password: PASSWORD }, /email: /],
     ['a field too many', { email: 'a', password: 'b', admin: true }, /admin/],

@@ -52,6 +52,14 @@ export interface LogRecord {
   [field: string]: unknown;
 }
 
+let addresses = 0;
+
+/** Of a client that nobody knows yet, and no limit concerns. */
+export function newAddress(): string {
+  addresses++;
+  return `198.51.${addresses >> 8}.${addresses & 255}`;
+}
+
 const launched: App[] = [];
 
 // Also after a test that failed half-way.
@@ -133,7 +141,7 @@ export class App {
   async postJson(route: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
     return this.fetch(route, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', ...headers },
+      headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': newAddress(), ...headers },
       body: JSON.stringify(body),
     });
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { App, migratedDatabase } from './app.ts';
+import { App, migratedDatabase, newAddress } from './app.ts';
 import { eventually, Redis } from './servers.ts';
 
 const LIMIT = 10;
@@ -8,7 +8,6 @@ const LIMIT = 10;
 describe('rate limit', () => {
   let redis: Redis;
   let databaseUrl: string;
-  let client = 0;
 
   before(async () => {
     redis = await Redis.launch();
@@ -30,21 +29,20 @@ describe('rate limit', () => {
     return statuses;
   }
 
-  const newClient = () => `198.51.100.${++client}`;
   const times = (count: number, status: number) => Array.from({ length: count }, () => status);
 
   test('is counted for both of two processes together, by client', async () => {
     const [first, second] = await Promise.all([launch({ REDIS_URL: redis.url }), launch({ REDIS_URL: redis.url })]);
-    const from = newClient();
+    const from = newAddress();
     assert.deepEqual(await ask(first, 6, from), times(6, 200));
     assert.deepEqual(await ask(second, 5, from), [...times(4, 200), 429]);
     assert.deepEqual(await ask(first, 1, from), [429]);
-    assert.deepEqual(await ask(first, 1, newClient()), [200], 'another client is not concerned');
+    assert.deepEqual(await ask(first, 1, newAddress()), [200], 'another client is not concerned');
   });
 
   test('is told with the time to wait', async () => {
     const app = await launch({ RATE_LIMIT_WINDOW_MS: '60000' });
-    const from = newClient();
+    const from = newAddress();
     await ask(app, LIMIT, from);
     const response = await app.fetch('/api/quizzes', { headers: { 'X-Forwarded-For': from } });
     assert.equal(response.status, 429);
@@ -55,14 +53,14 @@ describe('rate limit', () => {
 
   test('ends with its window', async () => {
     const app = await launch({ RATE_LIMIT_WINDOW_MS: '1000' });
-    const from = newClient();
+    const from = newAddress();
     await eventually('it is reached', async () => (await ask(app, 1, from))[0] === 429);
     await eventually('it is over', async () => (await ask(app, 1, from))[0] === 200);
   });
 
   test('believes only the last address that was forwarded', async () => {
     const app = await launch();
-    const from = newClient();
+    const from = newAddress();
     for (let invented = 0; invented < LIMIT; invented++) {
       assert.deepEqual(await ask(app, 1, `203.0.113.${invented}, ${from}`), [200]);
     }
@@ -71,29 +69,47 @@ describe('rate limit', () => {
 
   test('does not hold for health checks', async () => {
     const app = await launch();
-    const from = newClient();
+    const from = newAddress();
     await ask(app, LIMIT + 1, from);
     for (const route of ['/api/health', '/api/health/live']) {
       assert.deepEqual(await ask(app, 3, from, route), times(3, 200));
     }
   });
 
-  test('turns nobody away while Redis is away, from the start or later, and holds again when it is back', async () => {
+  test('is counted by each process for itself while Redis is away, from the start or later, and together when it is back', async () => {
     const own = await Redis.launch();
     try {
       const running = await launch({ REDIS_URL: own.url });
       await own.stop();
       const started = await launch({ REDIS_URL: own.url });
-      const from = newClient();
+      const from = newAddress();
       for (const app of [running, started]) {
-        assert.deepEqual(await ask(app, LIMIT + 5, from), times(LIMIT + 5, 200));
+        assert.deepEqual(await ask(app, LIMIT + 1, from), [...times(LIMIT, 200), 429]);
       }
       await own.start();
-      for (const app of [running, started]) {
-        await eventually('it holds', async () => (await ask(app, LIMIT + 1, newClient())).at(-1) === 429);
-      }
+      await eventually('it is counted together', async () => {
+        const other = newAddress();
+        await Promise.all([ask(running, LIMIT / 2, other), ask(started, LIMIT / 2, other)]);
+        return (await ask(running, 1, other))[0] === 429;
+      });
     } finally {
       await own.remove();
+    }
+  });
+
+  test('is stricter for passwords, for each client, with Redis and without', async () => {
+    for (const env of [{}, { REDIS_URL: redis.url }]) {
+      const app = await launch({ ...env, RATE_LIMIT_MAX_REQUESTS: '1000' });
+      const login = async (from: string) => {
+        const body = { email: 'nobody@example.org', password: 'wrong' };
+        return (await app.postJson('/api/auth/login', body, { 'X-Forwarded-For': from })).status;
+      };
+      const from = newAddress();
+      const statuses = [];
+      for (let attempt = 0; attempt < 11; attempt++) statuses.push(await login(from));
+      assert.deepEqual(statuses, [...times(10, 401), 429]);
+      assert.equal(await login(newAddress()), 401);
+      assert.deepEqual(await ask(app, 1, from), [200], 'only for passwords');
     }
   });
 });
