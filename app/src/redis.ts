@@ -7,6 +7,13 @@ export type Redis = ReturnType<typeof createRedis>;
 /** Longest wait for an answer, in milliseconds: without Redis the app goes on, so it must not wait for it. */
 export const REDIS_TIMEOUT = 500;
 
+/** Milliseconds between pings, and for the answer: a connection that brings none is replaced. */
+const PING_INTERVAL = 1000;
+const PING_TIMEOUT = 2000;
+
+/** Milliseconds of silence after which a connection is given up that is not ready yet. */
+const SILENCE = 5000;
+
 function createRedis(url: string, logger: Logger) {
   const client = createClient({
     url,
@@ -14,6 +21,7 @@ function createRedis(url: string, logger: Logger) {
     disableOfflineQueue: true,
     socket: {
       connectTimeout: 2000,
+      socketTimeout: SILENCE,
       reconnectStrategy: (attempts) => Math.min(100 * 2 ** attempts, 5000),
     },
   });
@@ -35,7 +43,33 @@ export async function connectRedis(url: string, logger: Logger): Promise<Redis> 
   const client = createRedis(url, logger);
   const connected = client.connect().catch(() => undefined);
   await withTimeout(connected, 2000).catch(() => undefined);
+  watch(client);
   return client;
+}
+
+/**
+ * Replaces a connection that hangs; until then every request would wait for it. The library's own timeout sees
+ * no silence as long as commands are written.
+ */
+function watch(client: Redis): void {
+  const timer = setTimeout(() => {
+    if (!client.isOpen) return;
+    void replaceWhenHung(client).finally(() => { watch(client); });
+  }, PING_INTERVAL);
+  timer.unref();
+}
+
+async function replaceWhenHung(client: Redis): Promise<void> {
+  if (!client.isReady) return;
+  try {
+    await withTimeout(client.ping(), PING_TIMEOUT);
+  } catch (error) {
+    // Closed meanwhile, or lost: the library is connecting again.
+    if (!client.isReady) return;
+    client.emit('error', error);
+    client.destroy();
+    client.connect().catch(() => undefined);
+  }
 }
 
 /**

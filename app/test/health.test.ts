@@ -98,6 +98,23 @@ describe('Redis', () => {
     assert.equal(await count(), 0);
   });
 
+  test('that hangs is replaced, and slows nobody', async (t) => {
+    const redis = await Redis.launch();
+    t.after(() => redis.remove());
+    const app = await App.launch({ REDIS_URL: redis.url, ENABLE_CACHE: 'true' });
+    redis.suspend();
+    const busy = setInterval(() => void app.fetch('/api/quizzes').catch(() => undefined), 200);
+    t.after(() => { clearInterval(busy); });
+    await eventually('it is given up', () => app.logs.some(({ msg }) => msg.startsWith('Redis is away')));
+    const start = Date.now();
+    for (let request = 0; request < 10; request++) assert.equal((await app.fetch('/api/quizzes')).status, 200);
+    // Of those that wait for Redis, each takes half a second, and more.
+    assert(Date.now() - start < 3000);
+    redis.resume();
+    await eventually('it is back', async () => (await health(app))[1].status === 'ok');
+    assert.equal(app.logs.filter(({ msg }) => msg === 'Redis is back').length, 1);
+  });
+
   test('may be away when the app starts', async (t) => {
     const redis = await Redis.launch();
     t.after(() => redis.remove());

@@ -80,6 +80,8 @@ abstract class TestServer {
     if (!child || child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(this.stopSignal);
+    // A suspended one would never hear of it.
+    child.kill('SIGCONT');
     await ended;
     this.process = undefined;
   }
