@@ -115,8 +115,8 @@ class Site:
         }
 
     def query(self, sql: str) -> str:
-        """What the database answers."""
-        psql = ("psql", "--no-align", "--tuples-only", "--dbname=stromhaltig")
+        """What the database answers to the app's role."""
+        psql = ("psql", "--no-align", "--tuples-only", "--username=stromhaltig")
         command = ("exec", "stromhaltig-local-database", *psql, "--command", sql)
         return self.engine.docker(*command)
 
