@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { authenticate } from './auth.ts';
+import { authenticate, type User } from './auth.ts';
 import { HttpError, toHttpError } from './errors.ts';
 import type { Services } from './services.ts';
 
@@ -13,17 +13,25 @@ const PROTOCOL = 'bearer';
 /** Bytes of the largest message. */
 const MAX_MESSAGE = 64 * 1024;
 
+/** Bytes that may wait for a client to read them: a few messages. */
+const MAX_BACKLOG = 4 * MAX_MESSAGE;
+
+/** Connections of one user: tabs and devices. */
+const MAX_CONNECTIONS = 20;
+
 /** Milliseconds between pings: below the 60 s after which proxies close what is silent. */
 const HEARTBEAT = 30_000;
 
 /** Close codes of RFC 6455. */
 const GOING_AWAY = 1001;
 const POLICY_VIOLATION = 1008;
+const TRY_AGAIN_LATER = 1013;
 
 interface Connection {
   /** Answered the last ping. */
   alive: boolean;
   expires: Date;
+  userId: string;
 }
 
 /** Serves an authenticated echo on /api/ws. */
@@ -60,12 +68,17 @@ export class WebSockets {
     try {
       if (request.url?.split('?')[0] !== PATH) throw new HttpError(404, `WebSockets are at ${PATH}`);
       if (this.services.draining) throw new HttpError(503, 'The server is restarting');
-      const { expires } = await authenticate(this.services, tokenOf(request));
-      this.server.handleUpgrade(request, socket, head, (client) => { this.serve(client, expires); });
+      const { user, expires } = await authenticate(this.services, tokenOf(request));
+      if (this.connectionsOf(user) >= MAX_CONNECTIONS) throw new HttpError(429, 'Too many connections; close some');
+      this.server.handleUpgrade(request, socket, head, (client) => { this.serve(client, user, expires); });
     } catch (error) {
       const { status, message } = toHttpError(error);
-      if (status >= 500) this.services.logger.error({ err: error }, 'WebSocket refused');
+      const { logger } = this.services;
+      if (status >= 500) logger.error({ err: error }, 'WebSocket refused');
+      else logger.info({ status, reason: message }, 'WebSocket refused');
       const body = JSON.stringify({ error: message });
+      // The server leaves upgraded connections half open.
+      socket.once('finish', () => socket.destroy());
       socket.end(
         `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\n` +
           `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
@@ -73,10 +86,17 @@ export class WebSockets {
     }
   }
 
-  private serve(socket: WebSocket, expires: Date): void {
-    const connection = { alive: true, expires };
+  private connectionsOf(user: User): number {
+    return [...this.connections.values()].filter(({ userId }) => userId === user.id).length;
+  }
+
+  private serve(socket: WebSocket, user: User, expires: Date): void {
+    const connection = { alive: true, expires, userId: user.id };
     this.connections.set(socket, connection);
-    socket.on('message', (data, isBinary) => { socket.send(data, { binary: isBinary }); });
+    socket.on('message', (data, isBinary) => {
+      if (socket.bufferedAmount > MAX_BACKLOG) socket.close(TRY_AGAIN_LATER, 'Read what was sent before');
+      else socket.send(data, { binary: isBinary });
+    });
     socket.on('pong', () => { connection.alive = true; });
     socket.on('error', (err) => { this.services.logger.debug({ err }, 'WebSocket failed'); });
     socket.on('close', () => this.connections.delete(socket));

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
@@ -96,8 +98,7 @@ describe('stopping', { concurrency: 2 }, () => {
       assert.deepEqual(await health.json(), { status: 'stopping' });
       assert.equal((await app.fetch('/api/health/live')).status, 200);
 
-      await sleep(3000);
-      await assert.rejects(app.fetch('/api/health'), 'the doors are closed');
+      await eventually('the doors are closed', () => app.fetch('/api/health').then(() => false, () => true));
       const response = await finish();
       assert.equal(response.status, 201);
       assert.equal(response.headers.get('connection'), 'close');
@@ -215,5 +216,46 @@ describe('WebSocket', () => {
     (await opened).send('x'.repeat(70_000));
     assert.equal((await closed).code, 1009);
     assert.equal((await app.fetch('/api/health')).status, 200);
+    const reasons = app.logs.filter(({ msg }) => msg === 'WebSocket refused').map(({ level, status }) => [level, status]);
+    assert.deepEqual(reasons, [...Array.from({ length: 5 }, () => ['info', 401]), ['info', 404]]);
+    assert(!app.output.includes(token));
+  });
+
+  test('refused connections are closed, though the client keeps its side open', async () => {
+    const app = await App.launch();
+    const socket = connect({ port: app.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.write('GET /api/other HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    socket.resume().on('error', () => undefined);
+    await once(socket, 'end');
+    // Only who has closed both sides answers more with a reset.
+    const reset = new Promise((resolve) => socket.once('close', resolve));
+    const more = setInterval(() => socket.write('more'), 50);
+    await reset;
+    clearInterval(more);
+  });
+
+  test('a client that does not read what it asks for is sent away', async () => {
+    const app = await App.launch();
+    const token = tokenOf(await app.signIn('ada@example.org'));
+    const { opened, closed } = open(app, ['bearer', token]);
+    const socket = await opened;
+    socket.pause();
+    const message = 'x'.repeat(60_000);
+    const flood = setInterval(() => { for (let n = 0; n < 50; n++) socket.send(message); }, 10);
+    await sleep(1500);
+    clearInterval(flood);
+    socket.resume();
+    assert.deepEqual(await closed, { code: 1013, reason: 'Read what was sent before' });
+  });
+
+  test('a user has twenty connections and no more', async () => {
+    const app = await App.launch();
+    const token = tokenOf(await app.signIn('ada@example.org'));
+    const sockets = await Promise.all(Array.from({ length: 20 }, () => open(app, ['bearer', token]).opened));
+    await assert.rejects(open(app, ['bearer', token]).opened, /status 429/);
+    const other = tokenOf(await app.signIn('bob@example.org'));
+    await open(app, ['bearer', other]).opened;
+    sockets[0]?.close();
+    await eventually('there is room again', () => open(app, ['bearer', token]).opened.then(() => true, () => false));
   });
 });
