@@ -44,8 +44,15 @@ const TABLE_PATIENCE = 10_000;
 
 const FILE_NAME = /^(\d{3,})_[a-z0-9_]+\.sql$/;
 
-/** Statements that would end the transaction around the file. The BEGIN of a function has no semicolon. */
-const TRANSACTION_CONTROL = /^[ \t]*(begin|start\s+transaction|commit|rollback)(\s+(work|transaction))?\s*;/im;
+/** How often PostgreSQL looks, during a statement, whether we are still there: what was killed frees its lock. */
+const PRESENCE_CHECK = '5s';
+
+/** Statements that would end the transaction around the file. What this misses is seen once the file has run. */
+const TRANSACTION_CONTROL =
+  /(?<=^|;)\s*\b(begin|start\s+transaction|commit|rollback|abort)(\s+(work|transaction))?(\s+and\s+(no\s+)?chain)?\s*;/im;
+
+/** Comments, text, and bodies of functions, whose BEGIN and COMMIT are others. */
+const NO_STATEMENTS = /--.*$|\/\*[^]*?\*\/|'[^']*'|\$(\w*)\$[^]*?\$\1\$/gm;
 
 /**
  * The migrations of a directory, in order.
@@ -75,15 +82,19 @@ async function readMigration(file: string): Promise<Migration> {
     name: base.replace(/\.sql$/, ''),
     file,
     sql,
-    checksum: createHash('sha256').update(sql).digest('hex'),
+    // Git may write the same file with either ending.
+    checksum: createHash('sha256').update(sql.replaceAll('\r\n', '\n')).digest('hex'),
   };
 }
 
 function refuseTransactionControl(file: string, sql: string) {
-  const found = TRANSACTION_CONTROL.exec(sql);
+  const statements = sql.replace(NO_STATEMENTS, (text) => text.replace(/[^\n]/g, ' '));
+  const found = TRANSACTION_CONTROL.exec(statements);
   if (found?.[1] !== undefined) {
+    const start = found.index + found[0].indexOf(found[1]);
+    const place = position(file, sql, Array.from(sql.slice(0, start)).length);
     throw new MigrationError(
-      `${position(file, sql, found.index)}: "${found[1]}" ends the transaction that each file runs in. Remove it`,
+      `${place}: "${found[1]}" ends the transaction that each file runs in. Remove it`,
     );
   }
 }
@@ -154,8 +165,7 @@ export async function migrate(client: pg.ClientBase, migrations: Migration[], re
     let version = applied.at(-1)?.version ?? 0;
     for (const migration of pending) {
       const start = performance.now();
-      await inTransaction(client, migration.file, version, async () => {
-        await run(client, migration.file, migration.sql);
+      await inTransaction(client, migration, version, async () => {
         await client.query(
           'INSERT INTO schema_migrations (version, name, checksum, duration_ms) VALUES ($1, $2, $3, $4)',
           [migration.version, migration.name, migration.checksum, Math.round(performance.now() - start)],
@@ -194,8 +204,7 @@ export async function rollback(
     );
     let version = current;
     for (const { row, file, sql } of scripts) {
-      await inTransaction(client, file, version, async () => {
-        await run(client, file, sql);
+      await inTransaction(client, { file, sql }, version, async () => {
         await client.query('DELETE FROM schema_migrations WHERE version = $1', [row.version]);
       });
       version = row.version - 1;
@@ -223,6 +232,7 @@ async function readRollback(row: Applied, migrations: Migration[]) {
 
 /** Run while no other run works on this database; wait for one that does. */
 async function locked(client: pg.ClientBase, report: Report, work: () => Promise<void>): Promise<void> {
+  await client.query(`SET client_connection_check_interval = '${PRESENCE_CHECK}'`);
   const { rows } = await client.query<{ free: boolean }>('SELECT pg_try_advisory_lock($1) AS free', [LOCK]);
   if (!rows[0]?.free) {
     report('Another run is migrating this database; waiting for it');
@@ -244,17 +254,46 @@ async function locked(client: pg.ClientBase, report: Report, work: () => Promise
   }
 }
 
-async function inTransaction(client: pg.ClientBase, file: string, version: number, work: () => Promise<void>) {
+/** Run a file, and record that it ran: both, or neither. */
+async function inTransaction(
+  client: pg.ClientBase,
+  { file, sql }: Pick<Migration, 'file' | 'sql'>,
+  version: number,
+  record: () => Promise<void>,
+) {
   await client.query('BEGIN');
+  const transaction = await currentTransaction(client);
+  let ended = false;
   try {
-    await work();
+    await run(client, file, sql);
+    ended = (await currentTransaction(client)) !== transaction;
+    if (ended) throw new MigrationError(`${file}: was run`);
+    await record();
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
     const message = error instanceof MigrationError ? error.message : `${file}: ${(error as Error).message}`;
-    throw new MigrationError(`${message}\nRolled back; the database is still at version ${padded(version)}`, {
-      cause: error,
-    });
+    const outcome =
+      ended || (await wasCommitted(client, transaction))
+        ? 'The file ended its own transaction, so what it did may remain, in part or as a whole. Undo that by hand, ' +
+          `and remove the statement; the database is recorded as being at version ${padded(version)}`
+        : `Rolled back; the database is still at version ${padded(version)}`;
+    throw new MigrationError(`${message}\n${outcome}`, { cause: error });
+  }
+}
+
+async function currentTransaction(client: pg.ClientBase): Promise<string> {
+  const { rows } = await client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
+  return (rows[0] as { id: string }).id;
+}
+
+/** Whether a transaction took effect. Without a connection nobody knows: it ended with that, and took none. */
+async function wasCommitted(client: pg.ClientBase, transaction: string): Promise<boolean> {
+  try {
+    const { rows } = await client.query<{ status: string }>('SELECT pg_xact_status($1::xid8) AS status', [transaction]);
+    return rows[0]?.status === 'committed';
+  } catch {
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -132,8 +133,55 @@ describe('migrations', { concurrency: false }, () => {
     writeFileSync(file('004_commits'), 'CREATE TABLE half ();\n  COMMIT;\nSELECT broken;');
     const { code, stderr } = await migrate('up');
     assert.equal(code, 1);
-    assert.match(stderr, /004_commits\.sql:2:1: "COMMIT" ends the transaction that each file runs in\. Remove it/);
+    assert.match(stderr, /004_commits\.sql:2:3: "COMMIT" ends the transaction that each file runs in\. Remove it/);
     assert.deepEqual(await tables(), []);
+  });
+
+  for (const [what, statement] of [
+    ['COMMIT behind another statement', 'SELECT 1; COMMIT;'],
+    ['ABORT', 'ABORT;'],
+    ['COMMIT AND CHAIN', 'COMMIT AND CHAIN;'],
+  ] as const) {
+    test(`${what} is seen before anything runs`, async () => {
+      writeFileSync(file('004_ends'), `CREATE TABLE half ();\n${statement}`);
+      assert.match((await migrate('up')).stderr, /004_ends\.sql:2:\d+: "(COMMIT|ABORT)" ends the transaction/);
+      assert.deepEqual(await tables(), []);
+    });
+  }
+
+  for (const rest of ['CREATE TABLE other ();', 'SELECT broken;']) {
+    test(`a file that ends its transaction unseen is not said to be rolled back: ${rest}`, async () => {
+      writeFileSync(file('004_ends'), `CREATE TABLE half ();\nEND;\n${rest}`);
+      const { code, stderr } = await migrate('up');
+      assert.equal(code, 1);
+      assert.match(stderr, /004_ends\.sql.*\nThe file ended its own transaction, .* recorded as being at version 003\n$/);
+      assert((await tables()).includes('half'));
+      assert.equal((await rows()).length, 3);
+    });
+  }
+
+  test('what only talks of transactions is fine', async () => {
+    writeFileSync(
+      file('004_talks'),
+      `/* first\nCOMMIT;\n*/ -- SELECT 1; COMMIT;
+CREATE TABLE talks (text text DEFAULT 'a;
+ROLLBACK;');
+CREATE PROCEDURE batch() LANGUAGE plpgsql AS $body$
+BEGIN
+  DELETE FROM talks; COMMIT;
+END;
+$body$;
+SAVEPOINT here; ROLLBACK TO SAVEPOINT here;`,
+    );
+    const { code, stderr } = await migrate('up');
+    assert.deepEqual([code, stderr], [0, '']);
+  });
+
+  test('a migration may be checked out with other line ends', async () => {
+    await migrate('up');
+    const sql = readFileSync(file('002_quiz_system'), 'utf8');
+    writeFileSync(file('002_quiz_system'), sql.replaceAll('\n', '\r\n'));
+    assert.equal((await migrate('up')).code, 0);
   });
 
   test('functions with blocks of their own are fine', async () => {
@@ -218,18 +266,28 @@ describe('migrations', { concurrency: false }, () => {
   });
 });
 
-test('a run that is killed leaves neither lock nor half a migration', async () => {
+test('a run that is killed leaves neither lock nor half a migration', async (t) => {
   const root = copyOfApp();
+  t.after(() => { rmSync(root, { recursive: true }); });
   const databaseUrl = await migratedDatabase();
   writeFileSync(path.join(root, 'migrations', '004_slow.sql'), 'CREATE TABLE half (); SELECT pg_sleep(60);');
-  const slow = run('migrate.js', ['up'], { DATABASE_URL: databaseUrl }, '', root);
-  const sleeping = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()";
+  const script = path.join(root, 'dist', 'migrate.js');
+  const slow = spawn(process.execPath, [script, 'up'], { env: { DATABASE_URL: databaseUrl }, stdio: 'ignore' });
+  const sleeping = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()";
   await eventually('the migration runs', async () => (await execute(databaseUrl, sleeping)).length > 0);
-  await execute(databaseUrl, sleeping.replace('SELECT pid', 'SELECT pg_terminate_backend(pid)'));
-  const { code, stderr } = await slow;
-  assert.equal(code, 1);
-  assert.match(stderr, /004_slow\.sql: terminating connection .* still at version 003/s);
+  slow.kill('SIGKILL');
+  const start = Date.now();
   assert.equal((await run('migrate.js', ['up'], { DATABASE_URL: databaseUrl })).code, 0);
+  assert(Date.now() - start < 30_000, 'the lock is free long before the statement would have ended');
   assert.deepEqual(await execute(databaseUrl, "SELECT to_regclass('half') AS half"), [{ half: null }]);
-  rmSync(root, { recursive: true });
+});
+
+test('a run whose connection is cut says that nothing was done', async (t) => {
+  const root = copyOfApp();
+  t.after(() => { rmSync(root, { recursive: true }); });
+  const databaseUrl = await migratedDatabase();
+  writeFileSync(path.join(root, 'migrations', '004_cut.sql'), 'SELECT pg_terminate_backend(pg_backend_pid());');
+  const { code, stderr } = await run('migrate.js', ['up'], { DATABASE_URL: databaseUrl }, '', root);
+  assert.equal(code, 1);
+  assert.match(stderr, /004_cut\.sql: terminating connection .* still at version 003/s);
 });
