@@ -26,6 +26,8 @@ export function createPool(config: Config, logger: Logger): pg.Pool {
   });
   // The pool replaces the connection; without a listener the error would end the process.
   pool.on('error', (err) => { logger.warn({ err }, 'Lost an idle database connection'); });
+  // One that is lost in use fails the next statement; again, without a listener it would end the process.
+  pool.on('connect', (client) => { client.on('error', () => undefined); });
   return pool;
 }
 

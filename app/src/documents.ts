@@ -110,7 +110,8 @@ function tooLarge(limit: number): HttpError {
 }
 
 /** Give a received file its final name and its row: both, or neither. */
-async function keep({ config, pool }: Services, req: Request, file: Express.Multer.File): Promise<Document> {
+async function keep(services: Services, req: Request, file: Express.Multer.File): Promise<Document> {
+  const { config, pool } = services;
   const id = path.basename(file.filename, PARTIAL);
   const destination = path.join(config.UPLOAD_DIR, id);
   const owner = userOf(req).id;
@@ -127,8 +128,21 @@ async function keep({ config, pool }: Services, req: Request, file: Express.Mult
       return rows[0] as Document;
     });
   } catch (error) {
-    await Promise.all([rm(file.path, { force: true }), rm(destination, { force: true })]);
+    await rm(file.path, { force: true });
+    // A connection that is lost during COMMIT leaves open what became of it.
+    if (await isMissing(services, id)) await rm(destination, { force: true });
     throw error;
+  }
+}
+
+/** Whether the database has no such document, for sure. */
+async function isMissing({ pool, logger }: Services, id: string): Promise<boolean> {
+  try {
+    const { rowCount } = await pool.query('SELECT 1 FROM documents WHERE id = $1', [id]);
+    return rowCount === 0;
+  } catch (err) {
+    logger.warn({ err, document: id }, 'Keeping a file that may have no document');
+    return false;
   }
 }
 
@@ -150,7 +164,16 @@ export async function removeAbandoned(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!name.endsWith(PARTIAL)) continue;
     const file = path.join(directory, name);
-    const { mtimeMs } = await stat(file);
-    if (Date.now() - mtimeMs > ABANDONED) await rm(file, { force: true });
+    if (Date.now() - (await lastWritten(file)) > ABANDONED) await rm(file, { force: true });
+  }
+}
+
+/** Milliseconds since 1970; now, for a file that its own process has just renamed or removed. */
+async function lastWritten(file: string): Promise<number> {
+  try {
+    return (await stat(file)).mtimeMs;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Date.now();
+    throw error;
   }
 }

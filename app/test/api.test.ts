@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { App, copyOfApp, PASSWORD, run } from './app.ts';
-import { eventually, execute } from './servers.ts';
+import { removeAbandoned } from '../src/documents.ts';
+import { App, copyOfApp, migratedDatabase, PASSWORD, run } from './app.ts';
+import { eventually, execute, Interference } from './servers.ts';
 
 interface Problem {
   error: string;
@@ -320,6 +322,36 @@ describe('documents', () => {
     assert.equal(response.status, 201);
     const growth = Math.round((Math.max(peak, await memory()) - before) / 1024 ** 2);
     assert(growth < 80, `grew by ${growth} MB`);
+  });
+
+  for (const [side, says, kept] of [
+    ['server', 'after it was stored', 1],
+    ['client', 'before it was stored', 0],
+  ] as const) {
+    test(`a file stays exactly when its document does: a connection lost ${says}`, async (t) => {
+      const databaseUrl = await migratedDatabase();
+      const network = await Interference.launch(Number(new URL(databaseUrl).port));
+      t.after(() => { network.close(); });
+      const cut = await App.launch({ DATABASE_URL: network.via(databaseUrl) });
+      const headers = await cut.signIn('ada@example.org');
+      network.cuts = (text, from) => from === side && text.includes('COMMIT');
+      const response = await cut.fetch('/api/documents/upload', { method: 'POST', headers, body: form('x', 'x.txt') });
+      assert.equal(response.status, 503);
+      const rows = await execute<{ id: string }>(databaseUrl, 'SELECT id FROM documents');
+      assert.equal(rows.length, kept);
+      assert.deepEqual(readdirSync(cut.uploads), rows.map(({ id }) => id));
+    });
+  }
+
+  test('what a killed process left half-written is removed once it is old, whatever others do meanwhile', async (t) => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'stromhaltig-uploads-'));
+    t.after(() => { rmSync(directory, { recursive: true }); });
+    for (const name of ['old.part', 'young.part', 'old']) writeFileSync(path.join(directory, name), '');
+    for (const name of ['old.part', 'old']) utimesSync(path.join(directory, name), 0, 0);
+    // Listed, and not there: as one that is renamed between the two looks.
+    symlinkSync('nowhere', path.join(directory, 'gone.part'));
+    await removeAbandoned(directory);
+    assert.deepEqual(readdirSync(directory).sort(), ['gone.part', 'old', 'young.part']);
   });
 
   test('an upload that breaks off leaves nothing', async () => {
