@@ -60,12 +60,13 @@ function watch(client: Redis): void {
 }
 
 async function replaceWhenHung(client: Redis): Promise<void> {
-  if (!client.isReady) return;
+  const isReady = () => client.isReady;
+  if (!isReady()) return;
   try {
     await withTimeout(client.ping(), PING_TIMEOUT);
   } catch (error) {
     // Closed meanwhile, or lost: the library is connecting again.
-    if (!client.isReady) return;
+    if (!isReady()) return;
     client.emit('error', error);
     client.destroy();
     client.connect().catch(() => undefined);
