@@ -71,10 +71,11 @@ const BYTES = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 };
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 function withUnit<U extends string>(says: string, units: Record<U, number>) {
-  const pattern = new RegExp(`^([1-9]\\d{0,8})(${Object.keys(units).join('|')})$`);
+  const pattern = new RegExp(`^([1-9]\\d*)(${Object.keys(units).join('|')})$`);
   return variable(says, (value) => pattern.test(value), (value) => {
     const [, amount, unit] = pattern.exec(value) as unknown as [string, string, U];
-    return Number(amount) * units[unit];
+    // More than numbers hold is as good as no limit.
+    return Math.min(Number(amount) * units[unit], Number.MAX_SAFE_INTEGER);
   });
 }
 
@@ -85,7 +86,7 @@ const absolutePath = matching('an absolute path', /^(\/[A-Za-z0-9._-]+)+$/);
 const present = matching('text without spaces around it', /^\S(.*\S)?$/);
 
 /** The rules of the platform's contract; HOST, UPLOAD_DIR and LOG_FILE are freer, for machines that are no container. */
-const schema = z.object({
+export const schema = z.object({
   NODE_ENV: oneOf('production', 'staging', 'development', 'test').prefault('development'),
   PORT: integer(1024, 65535).prefault('3001'),
   HOST: variable('an IP address', (value) => isIP(value) > 0, (value) => value).prefault('0.0.0.0'),
