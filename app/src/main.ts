@@ -1,5 +1,5 @@
 import { ConfigError, EXIT_CONFIG, readConfig } from './config.ts';
-import { startErrorTracking } from './sentry.ts';
+import { reported, startErrorTracking } from './sentry.ts';
 
 try {
   const config = readConfig();
@@ -9,5 +9,6 @@ try {
   await start(config);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
+  await reported();
   process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1);
 }

@@ -119,6 +119,7 @@ async function shutDown(
   await withTimeout(pool.end(), GOODBYE).catch((err: unknown) => { logger.warn({ err }, 'Cannot close the pool'); });
   redis?.destroy();
   logger.info('Stopped');
+  await reported();
   process.exit(drained ? 0 : 1);
 }
 

@@ -18,6 +18,8 @@ async function main(): Promise<string> {
   const hash = await hashPassword((await text(process.stdin)).replace(/\r?\n$/, ''), config.BCRYPT_SALT_ROUNDS);
   const connect = async () => {
     const client = new pg.Client({ connectionString: config.DATABASE_URL, connectionTimeoutMillis: 5000 });
+    // A connection lost between two statements fails the next one, which says so.
+    client.on('error', () => undefined);
     await client.connect();
     return client;
   };
