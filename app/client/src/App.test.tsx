@@ -3,7 +3,7 @@ import userEvent from '@testing-library/user-event';
 import axe from 'axe-core';
 import { http, HttpResponse } from 'msw';
 import { MemoryRouter } from 'react-router';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { App } from './App';
 import { SessionProvider } from './session';
@@ -182,6 +182,26 @@ describe('the state of the server', () => {
     showSignedIn('/quiz');
     expect(await screen.findByLabelText('Passwort')).toBeVisible();
   });
+});
+
+it('asks for the password when a live connection is refused and the session has expired', async () => {
+  server.use(http.get('/api/auth/me', () => HttpResponse.json({}, { status: 401 })));
+  class Refused extends EventTarget {
+    onclose: ((event: { code: number }) => void) | undefined;
+    constructor() {
+      super();
+      setTimeout(() => this.onclose?.({ code: 1006 }));
+    }
+    close() {
+      this.onclose = undefined;
+    }
+  }
+  vi.stubGlobal('WebSocket', Refused);
+  onTestFinished(() => {
+    vi.unstubAllGlobals();
+  });
+  showSignedIn('/quiz');
+  expect(await screen.findByLabelText('Passwort')).toBeVisible();
 });
 
 it('says so when there is no such page', () => {

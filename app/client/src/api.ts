@@ -44,6 +44,16 @@ export async function login(email: string, password: string): Promise<string> {
   return token;
 }
 
+/** Whether the server still accepts the session; true when nobody can say. */
+export async function isSignedIn(token: string): Promise<boolean> {
+  try {
+    await request('/api/auth/me', { headers: bearer(token) });
+    return true;
+  } catch (problem) {
+    return !(problem instanceof ApiError && problem.status === 401);
+  }
+}
+
 export async function listDocuments(token: string, signal: AbortSignal): Promise<StoredDocument[]> {
   const response = await request('/api/documents', { headers: bearer(token), signal });
   const { documents } = (await response.json()) as { documents: StoredDocument[] };

@@ -1,5 +1,7 @@
 import { useEffect, useState } from 'react';
 
+import { isSignedIn } from './api';
+
 const PING_EVERY_MS = 15_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_AT_MOST_MS = 30_000;
@@ -34,7 +36,9 @@ export function useLiveConnection(token: string, onExpired: () => void): LiveCon
       // Browsers cannot set a header here; a subprotocol they can.
       const current = new WebSocket(address(), ['bearer', token]);
       socket = current;
+      let opened = false;
       current.onopen = () => {
+        opened = true;
         wait = RETRY_FIRST_MS;
         setConnection({ connected: true, roundTripMs: undefined });
         ping(current);
@@ -53,6 +57,12 @@ export function useLiveConnection(token: string, onExpired: () => void): LiveCon
         if (code === POLICY_VIOLATION) {
           onExpired();
           return;
+        }
+        // Browsers do not tell with which status a handshake was refused.
+        if (!opened) {
+          void isSignedIn(token).then((signedIn) => {
+            if (!signedIn && !left) onExpired();
+          });
         }
         retry = setTimeout(open, wait);
         wait = Math.min(wait * 2, RETRY_AT_MOST_MS);

@@ -15,9 +15,14 @@ export const server = setupServer(
   http.post('/api/auth/login', async ({ request }) => {
     const { password } = (await request.json()) as { password: string };
     return password === 'richtig'
-      ? HttpResponse.json({ token: TOKEN, expiresIn: '24h' })
+      ? HttpResponse.json({ token: TOKEN, expiresIn: 86_400 })
       : HttpResponse.json({ error: 'wrong' }, { status: 401 });
   }),
+  http.get('/api/auth/me', ({ request }) =>
+    request.headers.get('Authorization') === `Bearer ${TOKEN}`
+      ? HttpResponse.json({ id: '6b0e9c9e-6c0c-4d3e-9f0f-6f6ad5c3a002', email: 'a@example.org' })
+      : HttpResponse.json({ error: 'Sign in first' }, { status: 401 }),
+  ),
   http.get('/api/documents', ({ request }) =>
     request.headers.get('Authorization') === `Bearer ${TOKEN}`
       ? HttpResponse.json({
