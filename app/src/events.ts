@@ -1,6 +1,23 @@
 import { isIP } from 'node:net';
 import type { Request } from 'express';
 import type pg from 'pg';
+import type { Services } from './services.ts';
+
+/** Days for which events are kept: they tell of people. */
+const KEPT = 90;
+
+const DAY = 24 * 3600 * 1000;
+
+/** Delete old events, now and every day. */
+export function forgetOldEvents({ pool, logger }: Pick<Services, 'pool' | 'logger'>): void {
+  const forget = () => {
+    pool.query('DELETE FROM event_log WHERE occurred_at < now() - make_interval(days => $1)', [KEPT]).catch((err: unknown) => {
+      logger.warn({ err }, 'Cannot delete old events');
+    });
+  };
+  forget();
+  setInterval(forget, DAY).unref();
+}
 
 /** Keep what a user did. The answer waits for it: an event that was not kept did not happen. */
 export async function recordEvent(

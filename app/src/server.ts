@@ -7,6 +7,7 @@ import { createApp } from './app.ts';
 import type { Config } from './config.ts';
 import { createPool, whenReachable } from './database.ts';
 import { removeAbandoned } from './documents.ts';
+import { forgetOldEvents } from './events.ts';
 import { createLogger } from './logger.ts';
 import { decoy } from './passwords.ts';
 import { connectRedis } from './redis.ts';
@@ -71,6 +72,7 @@ async function open(config: Config, logger: Logger): Promise<Services> {
   await whenReachable(config.DATABASE_URL, () => pool.query('SELECT 1'), (message) => { logger.warn(message); });
   const redis = config.REDIS_URL === undefined ? undefined : await connectRedis(config.REDIS_URL, logger);
   await removeAbandoned(config.UPLOAD_DIR);
+  forgetOldEvents({ pool, logger });
   // Ready before the first unknown user, without holding up the start.
   void decoy(config.BCRYPT_SALT_ROUNDS);
   return { config, logger, pool, redis, draining: false };

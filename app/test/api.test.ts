@@ -84,6 +84,16 @@ describe('signing in', () => {
     assert.deepEqual(events, [{ ip: null }]);
   });
 
+  test('attempts are forgotten after 90 days', async () => {
+    const insert = (kind: string, days: number) =>
+      `INSERT INTO event_log (kind, occurred_at) VALUES ('${kind}', now() - interval '${days} days');`;
+    await execute(app.databaseUrl, insert('test.old', 91) + insert('test.young', 89));
+    await App.launch({ DATABASE_URL: app.databaseUrl });
+    const kinds = () => execute(app.databaseUrl, "SELECT kind FROM event_log WHERE kind LIKE 'test.%'");
+    await eventually('the old one is gone', async () => (await kinds()).length === 1);
+    assert.deepEqual(await kinds(), [{ kind: 'test.young' }]);
+  });
+
   test('many at once are refused, and do not hold up the rest', async () => {
     const slow = await App.launch({ DATABASE_URL: app.databaseUrl, BCRYPT_SALT_ROUNDS: '13' });
     const body = { email: 'nobody@example.org', password: 'wrong' };
