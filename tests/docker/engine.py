@@ -126,7 +126,7 @@ def _of_this_machine() -> Engine:
 def _of_our_own(folder: Path) -> Iterator[Engine]:
     _refuse_what_cannot_work()
     path = _path_of_the_daemon(folder)
-    cgroup = f"stromhaltig-test-{os.getpid()}"
+    cgroup = f"stromhaltig-test-{folder.name}"
     with (
         contextlib.ExitStack() as started,
         (folder / "dockerd.log").open("wb") as log,

@@ -54,7 +54,7 @@ def test_an_engine_leaves_neither_process_nor_mount_nor_rule(folder, monkeypatch
         pytest.skip(str(reason))
     assert str(folder) not in _processes()
     assert str(folder) not in Path("/proc/mounts").read_text()
-    assert not list(CGROUPS.glob(f"**/stromhaltig-test-{os.getpid()}"))
+    assert not list(CGROUPS.glob(f"**/stromhaltig-test-{folder.name}"))
     assert (sorted(links.iterdir()), settings.exists()) == before
 
 
