@@ -151,11 +151,11 @@ class Service(Group):
         "them the deployment fails, and the old version goes on.",
     )
     stop_timeout: int = Field(
-        60,
+        70,
         ge=1,
         le=600,
         description="Seconds between asking a container to stop and killing it. The "
-        "reference app takes up to 52 to finish what it is at.",
+        "reference app takes up to 62 to finish what it is at.",
     )
 
 
