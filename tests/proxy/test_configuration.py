@@ -14,6 +14,7 @@ from tests.proxy.conftest import Configure
 
 pytestmark = pytest.mark.slow
 
+PORTS = {"http_port": 8080, "https_port": 8443, "status_port": 8081}
 VARIANTS: dict[str, dict[str, object]] = {
     "as deployed": {},
     "local": {"hosts": (), "acme_dir": None, "trusted_proxies": ()},
@@ -58,7 +59,9 @@ def test_gixy_finds_nothing(configure: Configure, tmp_path: Path, version: str) 
         if name == "no HSTS":
             continue  # gixy is right to miss it: whoever leaves it out has a reason
         file = tmp_path / f"{name}.conf"
-        file.write_text(render(configure(nginx_version=version, **values)))
+        # gixy takes every port with a 443 in it for TLS; free ports may have one.
+        config = configure(nginx_version=version, **PORTS, **values)
+        file.write_text(render(config))
         done = subprocess.run(
             [Path(sys.executable).with_name("gixy"), file],
             capture_output=True,
