@@ -7,11 +7,12 @@ from settings import AwsSettings, DockerSettings, Settings
 from stacks import aws, docker_host
 from stacks.aws import AwsOutputs
 from stacks.docker_host import DockerOutputs
+from stacks.outputs import Outputs
 
-__all__ = ["AwsOutputs", "DockerOutputs", "deploy"]
+__all__ = ["AwsOutputs", "DockerOutputs", "Outputs", "deploy"]
 
 
-def deploy(settings: Settings, contract: AppContract) -> AwsOutputs | DockerOutputs:
+def deploy(settings: Settings, contract: AppContract) -> Outputs:
     """Deploy the app on the platform that the settings are for.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
@@ -24,6 +24,7 @@ from components.security_groups import SecurityGroups, SecurityGroupsArgs
 from components.service import Service, ServiceArgs, repository_arn
 from contract import AppContract
 from settings import AwsSettings, Domain
+from stacks.outputs import Outputs
 
 _ARCHITECTURES: Mapping[str, Literal["ARM64", "X86_64"]] = {
     "arm64": "ARM64",
@@ -37,11 +38,8 @@ _PLATFORMS: Mapping[str, Platform] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class AwsOutputs:
-    """What is known of a deployed stack: all that tools may rely on.
-
-    Field names are the names of the stack's outputs; `docs/outputs.md` explains them.
-    """
+class AwsOutputs(Outputs):
+    """What is known of a stack on AWS."""
 
     platform: str
     """`aws`."""
@@ -126,11 +124,6 @@ class AwsOutputs:
 
     protected: bool
     """Whether Pulumi refuses to delete what holds data."""
-
-    def export(self) -> None:
-        """Make each field an output of the Pulumi stack."""
-        for field in fields(self):
-            pulumi.export(field.name, getattr(self, field.name))
 
 
 def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,16 +28,14 @@ from components.image import AppImage, AppImageArgs, Build, Platform
 from contract import AppContract
 from settings.docker import ACCESS_KEY, SECRET_KEY, DockerSettings
 from settings.docker import Proxy as ProxySettings
+from stacks.outputs import Outputs
 
 _PLATFORMS: Mapping[str, Platform] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class DockerOutputs:
-    """What is known of a deployed stack: all that tools may rely on.
-
-    Field names are the names of the stack's outputs; `docs/outputs.md` explains them.
-    """
+class DockerOutputs(Outputs):
+    """What is known of a stack on a Docker host."""
 
     platform: str
     """`docker`."""
@@ -101,11 +99,6 @@ class DockerOutputs:
 
     protected: bool
     """Whether Pulumi refuses to delete what holds data."""
-
-    def export(self) -> None:
-        """Make each field an output of the Pulumi stack."""
-        for field in fields(self):
-            pulumi.export(field.name, getattr(self, field.name))
 
 
 def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
