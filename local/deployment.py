@@ -14,7 +14,7 @@ from rehearsal import plugins
 from rehearsal.cloud import EmbeddedCloud
 from rehearsal.engine import Engine
 from rehearsal.progress import Progress
-from rehearsal.pulumi_cli import Event, PulumiError, Result, run_pulumi
+from rehearsal.pulumi_cli import Event, PulumiError, Result, create_stack, run_pulumi
 
 PACKAGES = ("docker", "docker-build", "random", "tls")
 """Packages of the program whose plugins are needed."""
@@ -80,12 +80,5 @@ def deployment(
                 f"{' and '.join(missing)}: by our own provider server, for the plugins "
                 "cannot be downloaded here"
             )
-        made = Deployment(engine, project, notes, environment)
-        _checked(made.pulumi("stack", "select", "--create", project.stack))
-        yield made
-
-
-def _checked(result: Result) -> None:
-    if result.returncode != 0:
-        said = (result.stderr or result.stdout).strip()
-        raise PulumiError(f"The stack cannot be made: {said}")
+        create_stack(engine, project, env=environment, unless_there=True)
+        yield Deployment(engine, project, notes, environment)

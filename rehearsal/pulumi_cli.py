@@ -154,16 +154,22 @@ def run_pulumi(
 
 
 def create_stack(
-    engine: Engine, workspace: Workspace, *, env: Mapping[str, str] | None = None
+    engine: Engine,
+    workspace: Workspace,
+    *,
+    env: Mapping[str, str] | None = None,
+    unless_there: bool = False,
 ) -> None:
-    """Make the stack in the workspace's empty state, to be done before anything else.
+    """Make the stack in the workspace's state, to be done before anything else.
 
+    unless_there: whether it may be there already, and is then taken as it is.
     env: as for the commands that follow, for the engine notes in PULUMI_HOME which
         stack is selected.
 
     Raises PulumiError with what the CLI says when that fails.
     """
-    command = ["stack", "init", workspace.stack]
+    verb = ["select", "--create"] if unless_there else ["init"]
+    command = ["stack", *verb, workspace.stack]
     result = run_pulumi(engine, workspace, command, env=env)
     if result.returncode != 0:
         said = (result.stderr or result.stdout).strip()

@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -251,6 +252,7 @@ def _port_suffix(port: int) -> str:
     return "" if port == 443 else f":{port}"
 
 
+@cache
 def _template() -> Template:
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
