@@ -19,6 +19,9 @@ Cache = Literal["none", "inline", "registry", "gha"]
 
 Platform = Literal["linux/amd64", "linux/arm64"]
 
+PLATFORMS: Mapping[str, Platform] = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
+"""Platform of a processor, by the name that settings have for it."""
+
 ENGINES_OWN_BUILDER = "default"
 """The builder inside a Docker engine; what it builds is in the engine at once."""
 

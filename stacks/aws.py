@@ -14,7 +14,7 @@ from components.certificate import Certificate, CertificateArgs
 from components.container_definitions import HealthCheck
 from components.database import Database, DatabaseArgs
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
-from components.image import AppImage, AppImageArgs, Build, Login, Platform
+from components.image import PLATFORMS, AppImage, AppImageArgs, Build, Login
 from components.load_balancer import HttpsArgs, LoadBalancer, LoadBalancerArgs
 from components.log_bucket import LogBucket, LogBucketArgs
 from components.network import Network, NetworkArgs
@@ -29,11 +29,6 @@ from stacks.outputs import Outputs
 _ARCHITECTURES: Mapping[str, Literal["ARM64", "X86_64"]] = {
     "arm64": "ARM64",
     "x86_64": "X86_64",
-}
-
-_PLATFORMS: Mapping[str, Platform] = {
-    "arm64": "linux/arm64",
-    "x86_64": "linux/amd64",
 }
 
 
@@ -288,7 +283,7 @@ def _image(settings: AwsSettings, registry: Registry) -> AppImageArgs:
             context=wanted.context,
             dockerfile=wanted.dockerfile,
             build_args=wanted.build_args,
-            platforms=[_PLATFORMS[settings.service.architecture]],
+            platforms=[PLATFORMS[settings.service.architecture]],
             repository=registry.repository_url,
             login=Login(
                 address=registry.repository_url,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,13 +24,11 @@ from components.docker.proxy import Proxy, ProxyArgs
 from components.docker.proxy_config import DEFAULT_CSP, ProxyConfig
 from components.docker.secrets import Secrets, SecretsArgs
 from components.docker.task import Task, TaskArgs
-from components.image import AppImage, AppImageArgs, Build, Platform
+from components.image import PLATFORMS, AppImage, AppImageArgs, Build
 from contract import AppContract
 from settings.docker import ACCESS_KEY, SECRET_KEY, DockerSettings
 from settings.docker import Proxy as ProxySettings
 from stacks.outputs import Outputs
-
-_PLATFORMS: Mapping[str, Platform] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,17 +278,15 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
 
 def _image(settings: DockerSettings) -> AppImageArgs:
     wanted = settings.image
-    if wanted.ref:
+    if wanted.context is None:
         return AppImageArgs(ref=wanted.ref)
-    if not wanted.context:
-        raise ValueError("image has neither ref nor context; the settings see to it")
     architecture = settings.host.architecture
     return AppImageArgs(
         build=Build(
             context=wanted.context,
             dockerfile=wanted.dockerfile,
             build_args=wanted.build_args,
-            platforms=[_PLATFORMS[architecture]] if architecture else [],
+            platforms=[PLATFORMS[architecture]] if architecture else [],
             repository=wanted.repository or settings.name,
             # Without a registry in between, the engine that builds is the one that
             # runs.
