@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -9,13 +10,14 @@ from pathlib import PurePosixPath
 from types import UnionType
 from typing import Annotated, Final, Literal, Union, get_args, get_origin
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 import annotated_types
 from pydantic import AfterValidator, BeforeValidator
 from pydantic.fields import FieldInfo
 
 import cidr
-from contract import Rule, matching
+from contract import Rule, matching, nearest_hint
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY: Final = 24 * 60
@@ -157,6 +159,46 @@ def _text_of_scalar(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else _text_of_number(value)
 
 
+_CRON = matching(
+    "a schedule like cron(0 3 * * ? *), minute first", r"cron\([^()\s]+( [^()\s]+){5}\)"
+)
+
+
+def _cron(value: str) -> object:
+    """AWS's cron: six fields, and a ? for the day that the other one decides."""
+    _CRON(value)
+    minute, hour, day, month, weekday, year = value[5:-1].split()
+    fields = (
+        (minute, r"[0-9*,/-]+"),
+        (hour, r"[0-9*,/-]+"),
+        (day, r"[0-9*,/?LW-]+"),
+        (month, r"[0-9A-Z*,/-]+"),
+        (weekday, r"[0-9A-Z*,/?#-]+"),
+        (year, r"[0-9*,/-]+"),
+    )
+    if not all(re.fullmatch(pattern, field) for field, pattern in fields):
+        raise ValueError(f'"{value}" is not {_CRON.says}')
+    if (day == "?") == (weekday == "?"):
+        raise ValueError(
+            f'"{value}" must have a ? for either the day of the month or the day of '
+            "the week, as in cron(0 3 * * ? *)"
+        )
+    return fields
+
+
+def _cron_or_off(value: str) -> object:
+    return value if value == "off" else _cron(value)
+
+
+def _time_zone(value: str) -> object:
+    if value not in available_timezones():
+        raise ValueError(
+            f'"{value}" is not a time zone like Europe/Berlin'
+            f"{nearest_hint(value, tuple(sorted(available_timezones())))}"
+        )
+    return value
+
+
 _DAILY = matching("a daily window in UTC like 02:00-03:00", rf"{_TIME}-{_TIME}")
 _WEEKLY = matching(
     "a weekly window in UTC like sun:03:30-sun:04:30", rf"{_DAY_TIME}-{_DAY_TIME}"
@@ -291,6 +333,67 @@ Bucket = Annotated[
     str,
     AfterValidator(
         matching("the name of a bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+    ),
+]
+CacheNode = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "a node type like cache.t4g.micro",
+            r"cache\.(t4g\.(micro|small|medium)"
+            r"|(m6g|m7g|r6g|r7g)\.(large|[248]?xlarge|1[26]xlarge))",
+        )
+    ),
+]
+ValkeyVersion = Annotated[
+    str,
+    AfterValidator(
+        matching('a version of Valkey in quotes, like "8.0"', r"7\.2|8\.[0-2]|9\.0")
+    ),
+]
+CronExpression = Annotated[str, AfterValidator(Readable(_CRON.says, _cron))]
+ScheduleExpression = Annotated[
+    str, AfterValidator(Readable(f"off, or {_CRON.says}", _cron_or_off))
+]
+TimeZone = Annotated[
+    str, AfterValidator(Readable("a time zone like Europe/Berlin", _time_zone))
+]
+GithubRepository = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "a repository like OWNER/NAME",
+            r"[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{1,100}",
+        )
+    ),
+]
+GitBranch = Annotated[
+    str, AfterValidator(matching("a branch like main", r"[A-Za-z0-9._/-]{1,100}"))
+]
+GithubEnvironment = Annotated[
+    str,
+    AfterValidator(
+        matching("a GitHub environment like production", r"[A-Za-z0-9._-]{1,100}")
+    ),
+]
+OidcProviderArn = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "an ARN like arn:aws:iam::ACCOUNT:oidc-provider/"
+            "token.actions.githubusercontent.com",
+            r"arn:aws:iam::[0-9]{12}:oidc-provider/"
+            r"token\.actions\.githubusercontent\.com",
+        )
+    ),
+]
+KmsKeyArn = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "an ARN like arn:aws:kms:REGION:ACCOUNT:key/ID",
+            r"arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+",
+        )
     ),
 ]
 EnvironmentValue = Annotated[str, BeforeValidator(_text_of_scalar)]

@@ -21,7 +21,7 @@ from components.network import Network, NetworkArgs
 from components.registry import BUILD_TAG_PREFIX, Registry, RegistryArgs
 from components.secrets import Secrets, SecretsArgs
 from components.security_groups import SecurityGroups, SecurityGroupsArgs
-from components.service import Service, ServiceArgs, repository_arn
+from components.service import Service, ServiceArgs
 from contract import AppContract
 from settings import AwsSettings, Domain
 from stacks.outputs import Outputs
@@ -225,7 +225,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             memory=settings.service.memory,
             architecture=_ARCHITECTURES[settings.service.architecture],
             desired_count=settings.service.desired_count,
-            spot=settings.service.spot,
+            spot=settings.service.spot_percent > 0,
             subnet_ids=network.private_subnet_ids,
             security_group_ids=[groups.service_id],
             target_group_arn=balancer.target_group_arn,

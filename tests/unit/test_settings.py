@@ -193,10 +193,13 @@ class TestShape:
                 "service.desired_count: 1.5 is not a whole number from 1 to 100",
             ),
             (
-                {"service": {"spot": "true"}},
-                'service.spot: "true" is not true or false. Remove the quotes',
+                {"service": {"execute_command": "true"}},
+                'service.execute_command: "true" is not true or false. Remove the quotes',
             ),
-            ({"service": {"spot": None}}, "service.spot: null is not true or false"),
+            (
+                {"service": {"execute_command": None}},
+                "service.execute_command: null is not true or false",
+            ),
             (
                 {"service": {"architecture": ["arm64"]}},
                 "service.architecture: a list is not one of arm64, x86_64",
@@ -243,7 +246,7 @@ class TestShape:
         config = staging(
             netwerk={},
             network={"nat": "singel", "cidr": "10.0.0.0/24", "nut": 1},
-            service={"cpu": 1024, "memory": 1024, "spot": "yes"},
+            service={"cpu": 1024, "memory": 1024, "execute_command": "yes"},
             app={"LOG_LEVEL": "loud", "LOG_LEVL": "info"},
             secrets={"JWT_SECRET": "short"},
         )
@@ -259,7 +262,7 @@ class TestShape:
             "  stromhaltig:network.cidr",
             "  stromhaltig:network.nut",
             "  stromhaltig:service.memory",
-            "  stromhaltig:service.spot",
+            "  stromhaltig:service.execute_command",
             "  stromhaltig:app.LOG_LEVEL",
             "  stromhaltig:app.LOG_LEVL",
             "  stromhaltig:secrets.JWT_SECRET",
@@ -978,7 +981,7 @@ class TestStackFiles:
 
         assert (settings.service.cpu, settings.service.memory) == (1024, 2048)
         assert settings.service.desired_count == 2
-        assert not settings.service.spot
+        assert settings.service.spot_percent == 0
         assert settings.network.nat == "per-az"
         assert settings.database.allocated_storage == 100
         assert settings.database.multi_az

@@ -1,0 +1,59 @@
+"""Settings of the AWS platform.
+
+`groups` has what every AWS stack has, `options` what a stack file turns on by naming
+it, `offers` what AWS sells, `checks` the rules about several settings at once.
+"""
+
+from __future__ import annotations
+
+from settings.aws.checks import CHECKS
+from settings.aws.groups import (
+    Database,
+    Deployment,
+    LoadBalancer,
+    Logs,
+    Network,
+    Registry,
+    Service,
+)
+from settings.aws.model import AwsSettings
+from settings.aws.offers import DATABASE_CLASSES, FARGATE_MEMORY, RETIRED_CLASSES
+from settings.aws.options import (
+    Autoscaling,
+    Backups,
+    Budget,
+    Cache,
+    Cdn,
+    Firewall,
+    Github,
+    Jobs,
+    Monitoring,
+    ScalingSchedule,
+    Uploads,
+)
+
+__all__ = [
+    "CHECKS",
+    "DATABASE_CLASSES",
+    "FARGATE_MEMORY",
+    "RETIRED_CLASSES",
+    "Autoscaling",
+    "AwsSettings",
+    "Backups",
+    "Budget",
+    "Cache",
+    "Cdn",
+    "Database",
+    "Deployment",
+    "Firewall",
+    "Github",
+    "Jobs",
+    "LoadBalancer",
+    "Logs",
+    "Monitoring",
+    "Network",
+    "Registry",
+    "ScalingSchedule",
+    "Service",
+    "Uploads",
+]

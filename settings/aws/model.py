@@ -1,0 +1,119 @@
+"""The settings of a stack on AWS."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import AfterValidator, Field
+
+from contract import Kind, Variable, matching
+from settings import forms
+from settings.aws.groups import (
+    Database,
+    Deployment,
+    LoadBalancer,
+    Logs,
+    Network,
+    Registry,
+    Service,
+)
+from settings.aws.options import (
+    Autoscaling,
+    Backups,
+    Budget,
+    Cache,
+    Cdn,
+    Firewall,
+    Github,
+    Jobs,
+    Monitoring,
+    Uploads,
+)
+from settings.model import Settings
+
+SLACK_WEBHOOK: Final = Variable(
+    "SLACK_WEBHOOK_URL",
+    Kind.OPERATOR,
+    None,
+    "Incoming webhook of the Slack channel that gets alarms (AWS).",
+    matching(
+        "a webhook like https://hooks.slack.com/services/...",
+        r"https://hooks\.slack\.com/[A-Za-z0-9/_-]+",
+    ),
+    optional=True,
+)
+"""Where alarms are posted, if `monitoring.slack` is true."""
+
+
+class AwsSettings(Settings):
+    """A stack's settings on AWS."""
+
+    platform_secrets: ClassVar[tuple[Variable, ...]] = (SLACK_WEBHOOK,)
+
+    region: forms.Region = Field(
+        "", alias="aws:region", description="AWS region of everything."
+    )
+    platform: Literal["aws"] = Field(
+        "aws", description="Where the app runs. Its settings are below."
+    )
+    network: Network = Field(Network(), description="The virtual network.")
+    registry: Registry = Field(Registry(), description="The image repository.")
+    database: Database = Field(Database(), description="The PostgreSQL database.")
+    load_balancer: LoadBalancer = Field(
+        LoadBalancer(), description="The load balancer."
+    )
+    service: Service = Field(Service(), description="The app's tasks, on ECS Fargate.")
+    deployment: Deployment = Field(
+        Deployment(), description="How a new version takes over."
+    )
+    logs: Logs = Field(Logs(), description="The app's logs.")
+    cache: Cache | None = Field(
+        None, description="A cache: Valkey on ElastiCache. Without it the app has none."
+    )
+    uploads: Uploads | None = Field(
+        None,
+        description="A file system for uploads: EFS. Without it they go with the task.",
+    )
+    firewall: Firewall | None = Field(
+        None, description="A web application firewall: WAF."
+    )
+    cdn: Cdn | None = Field(
+        None, description="A content delivery network: CloudFront. Needs a domain."
+    )
+    autoscaling: Autoscaling | None = Field(
+        None,
+        description="As many tasks as the load asks for. `service.desired_count` is "
+        "then only what a new service begins with.",
+    )
+    jobs: Jobs | None = Field(
+        None, description="Tasks at set times: dumps, archives, maintenance."
+    )
+    monitoring: Monitoring | None = Field(
+        None, description="Alarms, a dashboard, a look from outside."
+    )
+    backups: Backups | None = Field(
+        None, description="Backups by AWS Backup, beside the database's own."
+    )
+    github: Github | None = Field(
+        None, description="Roles that workflows of a GitHub repository deploy with."
+    )
+    budget: Budget | None = Field(
+        None, description="A monthly limit that tells before it is broken."
+    )
+    secret_recovery_days: Annotated[
+        int, AfterValidator(forms.Numbers((0, *range(7, 31)), "0, or from 7 to 30"))
+    ] = Field(
+        30,
+        description="Days that a deleted secret can be restored. 0 deletes at once, "
+        "so that a stack of the same name can be made again directly.",
+    )
+
+    def released(self) -> Self:
+        """Return these settings with deletion protection lifted, to decommission."""
+        unprotected = {"deletion_protection": False}
+        return self.model_copy(
+            update={
+                "database": self.database.model_copy(update=unprotected),
+                "load_balancer": self.load_balancer.model_copy(update=unprotected),
+            }
+        )
