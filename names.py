@@ -23,6 +23,9 @@ LOAD_BALANCER_LIMIT = 32 - AUTO_NAME_LENGTH
 DATABASE_LIMIT = 63 - AUTO_NAME_LENGTH
 """Logical name of an RDS instance (AWS RDS: 63)."""
 
+CACHE_LIMIT = 40 - AUTO_NAME_LENGTH
+"""Logical name of a cache's replication group (AWS ElastiCache: 40)."""
+
 BUCKET_LIMIT = 63 - AUTO_NAME_LENGTH
 """Logical name of an S3 bucket (AWS S3: 63)."""
 

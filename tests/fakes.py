@@ -39,6 +39,7 @@ _EC2_PREFIXES: Mapping[str, str] = {
 _NAME_INPUTS: Mapping[str, str] = {
     "aws:s3/bucket:Bucket": "bucket",
     "aws:rds/instance:Instance": "identifier",
+    "aws:elasticache/replicationGroup:ReplicationGroup": "replicationGroupId",
     "aws:ecs/taskDefinition:TaskDefinition": "family",
 }
 
@@ -54,6 +55,12 @@ _ARNS: Mapping[str, str] = {
     "aws:ecs/service:Service": "arn:aws:ecs:{region}:{account}:service/{name}",
     "aws:ecs/taskDefinition:TaskDefinition": (
         "arn:aws:ecs:{region}:{account}:task-definition/{name}:1"
+    ),
+    "aws:efs/accessPoint:AccessPoint": (
+        "arn:aws:elasticfilesystem:{region}:{account}:access-point/fsap-0{hex16}"
+    ),
+    "aws:efs/fileSystem:FileSystem": (
+        "arn:aws:elasticfilesystem:{region}:{account}:file-system/fs-0{hex16}"
     ),
     "aws:iam/role:Role": "arn:aws:iam::{account}:role/{name}",
     "aws:iam/instanceProfile:InstanceProfile": (
@@ -92,6 +99,12 @@ _ARN_IDS = frozenset(
 )
 
 
+# Types whose ID is the last part of their ARN.
+_LAST_PART_IDS = frozenset(
+    {"aws:efs/accessPoint:AccessPoint", "aws:efs/fileSystem:FileSystem"}
+)
+
+
 @dataclass(frozen=True)
 class Created:
     """A resource that was just created, as its computed outputs see it.
@@ -125,6 +138,8 @@ def created(
         id_ = f"{_EC2_PREFIXES[type_]}-0{digest[:16]}"
     elif type_ == "aws:kms/key:Key":
         id_ = uuid
+    elif type_ in _LAST_PART_IDS:
+        id_ = arn.rpartition("/")[-1]
     else:
         id_ = arn if type_ in _ARN_IDS else physical
     outputs: dict[str, Any] = {"arn": arn, "name": physical}
@@ -164,6 +179,18 @@ def _database(new: Created) -> dict[str, Any]:
         "port": port,
         "resourceId": f"db-{new.digest[:26].upper()}",
         "engineVersionActual": "15.13",
+    }
+
+
+def _cache(new: Created) -> dict[str, Any]:
+    return {
+        "memberClusters": [
+            f"{new.name}-{number:03}"
+            for number in range(1, new.inputs["numCacheClusters"] + 1)
+        ],
+        "primaryEndpointAddress": (
+            f"master.{new.name}.{new.digest[:6]}.euc1.cache.amazonaws.com"
+        ),
     }
 
 
@@ -212,6 +239,7 @@ _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
         "revision": 1,
         "arnWithoutRevision": new.arn.rpartition(":")[0],
     },
+    "aws:elasticache/replicationGroup:ReplicationGroup": _cache,
     "aws:kms/key:Key": lambda new: {"keyId": new.id},
     "aws:lb/loadBalancer:LoadBalancer": lambda new: {
         "dnsName": f"{new.name}-1234567890.{REGION}.elb.amazonaws.com",
