@@ -42,7 +42,9 @@ def rules(graph) -> set[Allowed]:
                     roles[rule["securityGroupId"]],
                     direction,
                     rule["fromPort"],
-                    roles[peer] if peer else rule["cidrIpv4"],
+                    roles[peer]
+                    if peer
+                    else rule.get("cidrIpv4") or rule["prefixListId"],
                 )
             )
     return found
@@ -55,14 +57,15 @@ INSIDE = {
     Allowed("database", "in", 5432, "service"),
     Allowed("service", "out", 443, ANYWHERE),
 }
+WEB = {
+    Allowed("load-balancer", "in", 80, ANYWHERE),
+    Allowed("load-balancer", "in", 443, ANYWHERE),
+}
 
 
 def test_every_connection_that_is_allowed_with_https(graph):
     graph.build(groups)
-    assert rules(graph) == INSIDE | {
-        Allowed("load-balancer", "in", 80, ANYWHERE),
-        Allowed("load-balancer", "in", 443, ANYWHERE),
-    }
+    assert rules(graph) == INSIDE | WEB
 
 
 def test_without_https_only_port_80_is_open(graph):
@@ -125,8 +128,51 @@ def test_the_groups_of_the_outputs_are_those_of_the_rules(graph):
     outputs = graph.build(groups)
     ids = {g.name.removeprefix("app-"): g.id for g in graph.all(GROUP)}
     assert outputs == {
+        "cache_id": None,
+        "uploads_id": None,
         "load_balancer_id": ids["load-balancer"],
         "service_id": ids["service"],
         "database_id": ids["database"],
     }
     assert {g["vpcId"] for g in graph.all(GROUP)} == {"vpc-0a1b"}
+
+
+def test_cache_and_uploads_are_reached_by_the_tasks_only(graph):
+    graph.build(lambda: groups(cache_port=6379, uploads=True))
+
+    assert rules(graph) - INSIDE - WEB == {
+        Allowed("service", "out", 6379, "cache"),
+        Allowed("cache", "in", 6379, "service"),
+        Allowed("service", "out", 2049, "uploads"),
+        Allowed("uploads", "in", 2049, "service"),
+    }
+    assert graph.outputs["cache_id"] == graph.one(GROUP, "app-cache").id
+    assert graph.outputs["uploads_id"] == graph.one(GROUP, "app-uploads").id
+
+
+def test_behind_a_cdn_nobody_else_reaches_the_load_balancer(graph):
+    graph.build(lambda: groups(allowed_prefix_list_id="pl-a3a144ca"))
+
+    assert rules(graph) - INSIDE == {
+        Allowed("load-balancer", "in", 443, "pl-a3a144ca"),
+    }
+
+
+def test_a_new_version_is_shown_to_those_who_test_it(graph):
+    graph.build(lambda: groups(test_port=8443, test_cidrs=["203.0.113.0/24"]))
+
+    assert rules(graph) - INSIDE - WEB == {
+        Allowed("load-balancer", "in", 8443, "203.0.113.0/24"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ({"https": False, "allowed_prefix_list_id": "pl-1"}, "turn on https"),
+        ({"test_cidrs": ["203.0.113.0/24"]}, "without a test_port"),
+    ],
+)
+def test_what_leads_nowhere_is_refused(args, says):
+    with pytest.raises(ValueError, match=says):
+        SecurityGroupsArgs(**({"vpc_id": "v", "app_port": 1, "https": True} | args))
