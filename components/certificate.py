@@ -15,23 +15,36 @@ class CertificateArgs:
 
     domain: main name, such as `example.org`.
     alternative_names: further names; `*.example.org` covers one level below.
-    zone_id: hosted zone that answers for all of them.
+    zone_id: hosted zone that answers for all of them, and gets the records.
+    validated_by: instead of a zone, `validation_fqdns` of a certificate for the same
+        names in the same account: its records prove this one too, in every region.
     """
 
     domain: str
     alternative_names: Sequence[str] = ()
-    zone_id: pulumi.Input[str]
+    zone_id: pulumi.Input[str] | None = None
+    validated_by: Sequence[pulumi.Input[str]] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.zone_id is None) == (self.validated_by is None):
+            raise ValueError("exactly one of zone_id and validated_by is needed")
 
 
 class Certificate(pulumi.ComponentResource):
     """A public certificate that AWS renews by itself (ACM.1).
 
     RSA with 2048 bits, which every client speaks (ACM.2). The records stay in the
-    zone: renewal reads them again.
+    zone: renewal reads them again. A name has one record per account, whatever the
+    certificate and its region, so a second certificate makes none of its own: the
+    one that was deleted first would take the other's proof away.
+    https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
     """
 
     arn: pulumi.Output[str]
     """ARN of the certificate; known only once it is issued."""
+
+    validation_fqdns: Sequence[pulumi.Output[str]]
+    """Names of the records that prove it, for another certificate's `validated_by`."""
 
     def __init__(
         self,
@@ -52,19 +65,27 @@ class Certificate(pulumi.ComponentResource):
             key_algorithm="RSA_2048",
             opts=child,
         )
-        records = [
-            _validation_record(f"{name}-{domain}", certificate, domain, args, child)
-            for domain in _proved_separately(names)
-        ]
+        self.validation_fqdns = (
+            [
+                _validation_record(
+                    f"{name}-{domain}", certificate, domain, args.zone_id, child
+                ).fqdn
+                for domain in _proved_separately(names)
+            ]
+            if args.zone_id is not None
+            else [pulumi.Output.from_input(fqdn) for fqdn in args.validated_by or ()]
+        )
         validation = aws.acm.CertificateValidation(
             name,
             certificate_arn=certificate.arn,
-            validation_record_fqdns=[record.fqdn for record in records],
+            validation_record_fqdns=self.validation_fqdns,
             opts=child,
         )
 
         self.arn = validation.certificate_arn
-        self.register_outputs({"arn": self.arn})
+        self.register_outputs(
+            {"arn": self.arn, "validation_fqdns": self.validation_fqdns}
+        )
 
 
 def _proved_separately(names: Sequence[str]) -> list[str]:
@@ -76,7 +97,7 @@ def _validation_record(
     name: str,
     certificate: aws.acm.Certificate,
     domain: str,
-    args: CertificateArgs,
+    zone_id: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> aws.route53.Record:
     option = certificate.domain_validation_options.apply(
@@ -89,7 +110,7 @@ def _validation_record(
     )
     return aws.route53.Record(
         name,
-        zone_id=args.zone_id,
+        zone_id=zone_id,
         name=option.resource_record_name,
         type=option.resource_record_type,
         records=[option.resource_record_value],

@@ -87,3 +87,56 @@ def test_a_preview_shows_every_record(graph):
     outputs = build(graph, "example.org", "www.example.org", preview=True)
     assert len(graph.all(RECORD)) == 2
     assert outputs["arn"] == UNKNOWN
+
+
+def build_pair(graph: Graph, *, preview: bool = False) -> Any:
+    """A certificate, and one for the same names that another region needs."""
+
+    def program() -> Any:
+        names = {"domain": "example.org", "alternative_names": ["www.example.org"]}
+        here = Certificate("app", CertificateArgs(**names, zone_id="Z1"))
+        there = Certificate(
+            "app-edge", CertificateArgs(**names, validated_by=here.validation_fqdns)
+        )
+        return {"here": here, "there": there}
+
+    return graph.build(program, preview=preview)
+
+
+def test_the_records_of_one_certificate_prove_another_for_the_same_names(graph):
+    outputs = build_pair(graph)
+    records = graph.all(RECORD)
+    assert {r.name for r in records} == {
+        "app-certificate-example.org",
+        "app-certificate-www.example.org",
+    }
+    second = graph.one(VALIDATION, "app-edge-certificate")
+    first = graph.one(VALIDATION, "app-certificate")
+    assert second["validationRecordFqdns"] == first["validationRecordFqdns"]
+    assert {r.urn for r in records} <= second.dependencies
+    assert (
+        outputs["there"]["arn"]
+        == graph.one(CERTIFICATE, "app-edge-certificate").outputs["arn"]
+    )
+
+
+def test_the_names_of_the_records_are_handed_out(graph):
+    outputs = build_pair(graph)
+    fqdns = [record.outputs["fqdn"] for record in graph.all(RECORD)]
+    assert outputs["here"]["validation_fqdns"] == fqdns
+    assert outputs["there"]["validation_fqdns"] == fqdns
+
+
+def test_a_preview_shows_a_second_certificate_without_records(graph):
+    outputs = build_pair(graph, preview=True)
+    assert len(graph.all(RECORD)) == 2
+    assert len(graph.all(CERTIFICATE)) == 2
+    assert outputs["there"]["arn"] == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "proof", [{}, {"zone_id": "Z1", "validated_by": ["_x.example.org"]}]
+)
+def test_a_certificate_is_proved_in_one_way(proof):
+    with pytest.raises(ValueError, match="exactly one of zone_id and validated_by"):
+        CertificateArgs(domain="example.org", **proof)
