@@ -283,6 +283,12 @@ _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
 }
 
 ANSWERS: Mapping[str, Answer] = {
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": lambda args: {
+        "id": "pl-a3a144ca",
+        "name": args["name"],
+        "arn": f"arn:aws:ec2:{REGION}:aws:prefix-list/pl-a3a144ca",
+        "maxEntries": 55,
+    },
     "aws:index/getAvailabilityZones:getAvailabilityZones": lambda args: {
         "id": REGION,
         "names": [f"{REGION}{letter}" for letter in "abc"],

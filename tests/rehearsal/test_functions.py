@@ -15,6 +15,7 @@ from rehearsal.provider.wire import Properties
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 PARTITION = "aws:index/getPartition:getPartition"
+PREFIXES = "aws:ec2/getManagedPrefixList:getManagedPrefixList"
 REGION = "aws:index/getRegion:getRegion"
 TOKEN = "aws:ecr/getAuthorizationToken:getAuthorizationToken"
 PARAMETER = "aws:ssm/getParameter:getParameter"
@@ -28,7 +29,7 @@ def call(aws: Aws, token: str, **arguments: object) -> Properties:
 
 
 def test_every_function_is_tried_here() -> None:
-    tried = {ZONES, IDENTITY, PARTITION, REGION, PARAMETER, TOKEN}
+    tried = {ZONES, IDENTITY, PARTITION, PREFIXES, REGION, PARAMETER, TOKEN}
     assert set(INVOKES) == tried
 
 
@@ -37,6 +38,15 @@ def test_the_zones_are_those_of_the_region(aws: Aws) -> None:
     assert zones["names"] == ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
     assert len(zones["zoneIds"]) == 3
     assert call(aws, ZONES, state="impaired")["names"] == []
+
+
+def test_the_addresses_of_cloudfront_have_a_list(aws: Aws) -> None:
+    name = "com.amazonaws.global.cloudfront.origin-facing"
+    answer = call(aws, PREFIXES, name=name)
+    assert answer["name"] == name
+    assert str(answer["id"]).startswith("pl-")
+    with pytest.raises(LookupError, match="no managed prefix list is called"):
+        call(aws, PREFIXES, name="com.amazonaws.global.nothing")
 
 
 def test_the_caller_is_the_emulators_account(aws: Aws) -> None:

@@ -318,6 +318,8 @@ def rule(site: Site, *, egress: bool) -> Case:
     vpc = make_vpc(site)
     groups = [make_security_group(site, vpc) for _ in range(3)]
 
+    prefixes = ec2.describe_managed_prefix_lists()["PrefixLists"][0]["PrefixListId"]
+
     def listing() -> list[str]:
         rules = ec2.describe_security_group_rules(
             Filters=[{"Name": "group-id", "Values": groups}]
@@ -344,6 +346,7 @@ def rule(site: Site, *, egress: bool) -> Case:
         replaces={
             "securityGroupId": groups[1],
             "referencedSecurityGroupId": To(groups[2], cidrIpv4=None),
+            "prefixListId": To(prefixes, cidrIpv4=None),
         },
         drift=[
             Drift(

@@ -677,8 +677,8 @@ def _inline_rule(permission: Mapping[str, Any]) -> Properties:
 class SecurityGroupRule(Ec2Row):
     """What ingress and egress rules share.
 
-    The real provider changes a reference to another group in place; moto cannot, so
-    here it is a replacement.
+    The real provider changes a reference to a group or to a prefix list in place; moto
+    cannot, so here it is a replacement.
     """
 
     kind = "security-group-rule"
@@ -687,7 +687,9 @@ class SecurityGroupRule(Ec2Row):
         "SecurityGroupRuleIds",
         "SecurityGroupRules",
     )
-    replaces = frozenset({"securityGroupId", "referencedSecurityGroupId"})
+    replaces = frozenset(
+        {"prefixListId", "referencedSecurityGroupId", "securityGroupId"}
+    )
     updates = frozenset({"cidrIpv4", "description", "fromPort", "ipProtocol", "toPort"})
     delete_first = True  # AWS refuses a rule that is there already
     egress: ClassVar[bool]
@@ -708,9 +710,9 @@ class SecurityGroupRule(Ec2Row):
             *within(inputs, "fromPort", -1, 65535),
             *within(inputs, "toPort", -1, 65535),
         ]
-        sources = ("cidrIpv4", "referencedSecurityGroupId")
+        sources = ("cidrIpv4", "prefixListId", "referencedSecurityGroupId")
         if sum(inputs.get(key) is not None for key in sources) != 1:
-            problems.append(f"cidrIpv4: exactly one of {' and '.join(sources)} is due")
+            problems.append(f"cidrIpv4: exactly one of {', '.join(sources)} is due")
         return problems + self._port_problems(inputs)
 
     def _port_problems(self, inputs: Mapping[str, Any]) -> list[str]:
@@ -742,8 +744,8 @@ class SecurityGroupRule(Ec2Row):
         return str(created["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
     def finish(self, aws: Aws, id: str, inputs: Properties) -> None:
-        # moto keeps the description of a rule that refers to a group only from here.
-        if inputs.get("referencedSecurityGroupId") and inputs.get("description"):
+        # moto keeps the description of a rule without a range only from here.
+        if inputs.get("description") and not inputs.get("cidrIpv4"):
             self._modify(aws, id, inputs)
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
@@ -760,6 +762,7 @@ class SecurityGroupRule(Ec2Row):
             "toPort": None if all_ports else live["ToPort"],
             "cidrIpv4": live.get("CidrIpv4"),
             "description": live.get("Description"),
+            "prefixListId": live.get("PrefixListId"),
             "referencedSecurityGroupId": live.get("ReferencedGroupInfo", {}).get(
                 "GroupId"
             ),
@@ -789,6 +792,7 @@ class SecurityGroupRule(Ec2Row):
             **given(
                 inputs,
                 cidrIpv4="CidrIpv4",
+                prefixListId="PrefixListId",
                 referencedSecurityGroupId="ReferencedGroupId",
             ),
         }
@@ -805,6 +809,9 @@ class SecurityGroupRule(Ec2Row):
         }
         if inputs.get("cidrIpv4"):
             permission["IpRanges"] = [{"CidrIp": inputs["cidrIpv4"], **described}]
+        if inputs.get("prefixListId"):
+            prefixes = {"PrefixListId": inputs["prefixListId"], **described}
+            permission["PrefixListIds"] = [prefixes]
         if inputs.get("referencedSecurityGroupId"):
             group = {"GroupId": inputs["referencedSecurityGroupId"], **described}
             permission["UserIdGroupPairs"] = [group]
@@ -1244,6 +1251,27 @@ def availability_zones(aws: Aws, arguments: Properties) -> Properties:
     }
 
 
+def managed_prefix_list(aws: Aws, arguments: Properties) -> Properties:
+    """aws.ec2.get_managed_prefix_list, by its name."""
+    named = [{"Name": "prefix-list-name", "Values": [arguments["name"]]}]
+    found = aws.client("ec2").describe_managed_prefix_lists(Filters=named)
+    lists = [
+        one
+        for one in found["PrefixLists"]
+        if one["PrefixListName"] == arguments["name"]
+    ]
+    if not lists:
+        raise LookupError(f"no managed prefix list is called {arguments['name']}")
+    return {
+        "id": lists[0]["PrefixListId"],
+        "arn": lists[0]["PrefixListArn"],
+        "name": lists[0]["PrefixListName"],
+        "addressFamily": lists[0].get("AddressFamily"),
+        "maxEntries": lists[0].get("MaxEntries"),
+        "region": aws.region,
+    }
+
+
 def clear_rules(aws: Aws, group: str) -> None:
     """Take every rule out of a security group."""
     ec2 = aws.client("ec2")
@@ -1293,4 +1321,7 @@ ROWS: tuple[type[Row], ...] = (
     FlowLog,
     Instance,
 )
-INVOKES = {"aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones}
+INVOKES = {
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": managed_prefix_list,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
+}
