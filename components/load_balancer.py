@@ -1,4 +1,4 @@
-"""Public entry: an application load balancer, its target group, TLS and DNS."""
+"""Public entry: an application load balancer, its target group and TLS."""
 
 from __future__ import annotations
 
@@ -17,17 +17,13 @@ class HttpsArgs:
     """What HTTPS under a name of one's own needs.
 
     domain: main name; the URL's.
-    alternative_names: further names that lead here, such as `www.example.org`.
-    zone_id: hosted zone in which the names get their address.
-    certificate_arn: issued certificate for all of them.
+    certificate_arn: issued certificate for it and for every other name.
     tls_policy: which protocols and ciphers clients may use. The default is AWS's
         recommendation: TLS 1.3 and 1.2, forward secrecy, key exchange that a quantum
         computer does not break where the client knows it; among those ELB.17 accepts.
     """
 
     domain: str
-    alternative_names: Sequence[str] = ()
-    zone_id: pulumi.Input[str]
     certificate_arn: pulumi.Input[str]
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 
@@ -41,7 +37,7 @@ class LoadBalancerArgs:
     target_port: port that the targets listen on.
     health_path: answers 200 when the target may get requests; not `/`.
     access_log_bucket: bucket that load balancers may deliver to (ELB.5).
-    https: names and certificate; None serves plain HTTP under AWS's name.
+    https: name and certificate; None serves plain HTTP under AWS's name.
     deletion_protection: AWS refuses to delete the load balancer (ELB.6).
     idle_timeout: seconds (1-4000) until a silent connection is closed. The app's own
         keep-alive must be longer (Node's default of 5 s is not), or requests that
@@ -168,23 +164,6 @@ class LoadBalancer(pulumi.ComponentResource):
                 default_actions=[forward],
                 opts=child,
             )
-            for host in dict.fromkeys(
-                [args.https.domain, *args.https.alternative_names]
-            ):
-                aws.route53.Record(
-                    f"{name}-{host}",
-                    zone_id=args.https.zone_id,
-                    name=host,
-                    type="A",
-                    aliases=[
-                        aws.route53.RecordAliasArgs(
-                            name=balancer.dns_name,
-                            zone_id=balancer.zone_id,
-                            evaluate_target_health=True,
-                        )
-                    ],
-                    opts=child,
-                )
 
         self.arn = balancer.arn
         self.arn_suffix = balancer.arn_suffix

@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 import names
+from components.alias_records import AliasRecords, AliasRecordsArgs
 from components.certificate import Certificate, CertificateArgs
 from components.container_definitions import HealthCheck
 from components.database import Database, DatabaseArgs
@@ -203,6 +204,8 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             deregistration_delay=settings.load_balancer.deregistration_delay,
         ),
     )
+    if settings.domain:
+        AliasRecords(name, _alias_records(settings.domain, balancer))
     service = Service(
         name,
         ServiceArgs(
@@ -379,19 +382,29 @@ def _smtp_port(environment: Mapping[str, str]) -> int | None:
 
 
 def _https(name: str, domain: Domain) -> HttpsArgs:
-    if domain.zone_id is None:
-        raise ValueError("domain.zone_id is missing; the settings see to it on AWS")
     certificate = Certificate(
         name,
         CertificateArgs(
             domain=domain.name,
             alternative_names=domain.hosts[1:],
-            zone_id=domain.zone_id,
+            zone_id=_zone(domain),
         ),
     )
-    return HttpsArgs(
-        domain=domain.name,
-        alternative_names=domain.hosts[1:],
-        zone_id=domain.zone_id,
-        certificate_arn=certificate.arn,
+    return HttpsArgs(domain=domain.name, certificate_arn=certificate.arn)
+
+
+def _alias_records(domain: Domain, balancer: LoadBalancer) -> AliasRecordsArgs:
+    return AliasRecordsArgs(
+        hosts=domain.hosts,
+        zone_id=_zone(domain),
+        target_dns_name=balancer.dns_name,
+        target_zone_id=balancer.zone_id,
+        evaluate_target_health=True,
+        moved_from=balancer,
     )
+
+
+def _zone(domain: Domain) -> str:
+    if domain.zone_id is None:
+        raise ValueError("domain.zone_id is missing; the settings see to it on AWS")
+    return domain.zone_id

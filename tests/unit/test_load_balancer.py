@@ -14,12 +14,7 @@ TARGETS = "aws:lb/targetGroup:TargetGroup"
 LISTENER = "aws:lb/listener:Listener"
 RECORD = "aws:route53/record:Record"
 
-HTTPS = HttpsArgs(
-    domain="example.org",
-    alternative_names=["www.example.org"],
-    zone_id="Z1",
-    certificate_arn=CERTIFICATE,
-)
+HTTPS = HttpsArgs(domain="example.org", certificate_arn=CERTIFICATE)
 
 
 def args(**changes: Any) -> LoadBalancerArgs:
@@ -111,32 +106,11 @@ def test_plain_http_only_leads_to_https(graph):
     }
 
 
-def test_every_name_leads_here(graph):
+def test_the_domain_is_the_url_and_its_records_are_another_components(graph):
     outputs = build(graph)
-    records = {record["name"]: record for record in graph.all(RECORD)}
-    assert records.keys() == {"example.org", "www.example.org"}
-    for record in records.values():
-        assert (record["zoneId"], record["type"]) == ("Z1", "A")
-        assert record["aliases"] == [
-            {
-                "name": outputs["dns_name"],
-                "zoneId": outputs["zone_id"],
-                "evaluateTargetHealth": True,
-            }
-        ]
     assert outputs["url"] == "https://example.org"
     assert outputs["insecure"] is False
-
-
-def test_a_name_that_is_given_twice_gets_one_record(graph):
-    https = HttpsArgs(
-        domain="a.org",
-        alternative_names=["a.org"],
-        zone_id="Z1",
-        certificate_arn=CERTIFICATE,
-    )
-    build(graph, https=https)
-    assert graph.one(RECORD)["name"] == "a.org"
+    assert graph.all(RECORD) == []
 
 
 def test_without_a_certificate_it_serves_plain_http_and_says_so(graph):
@@ -144,7 +118,6 @@ def test_without_a_certificate_it_serves_plain_http_and_says_so(graph):
     (action,) = graph.one(LISTENER)["defaultActions"]
     assert action["type"] == "forward"
     assert action["targetGroupArn"] == graph.one(TARGETS).outputs["arn"]
-    assert graph.all(RECORD) == []
     assert outputs["url"] == f"http://{outputs['dns_name']}"
     assert outputs["https_listener_arn"] is None
     assert outputs["insecure"] is True
