@@ -11,6 +11,25 @@ import pulumi_aws as aws
 
 from names import LOAD_BALANCER_LIMIT, bounded
 
+ORIGIN_HEADER = "X-Origin-Verify"
+"""Header in which a CDN tells the load balancer a secret that only the two know."""
+
+HTTPS_TEST_PORT = 8443
+"""Where a new version is shown before it gets the traffic, with a certificate."""
+
+HTTP_TEST_PORT = 8080
+"""The same without one."""
+
+HEALTH_INTERVAL = 5
+"""Seconds between two health checks of a target: AWS's least."""
+
+HEALTHY_THRESHOLD = 2
+"""Health checks in a row that take a target in: AWS's least."""
+
+_SHIFT_PRIORITY = 10
+_ORIGIN_PRIORITY = 20
+"""Two, so that one rule can take over from the other without a gap between them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HttpsArgs:
@@ -44,6 +63,16 @@ class LoadBalancerArgs:
         meet a connection while it closes are answered with 502.
     deregistration_delay: seconds (0-3600) a leaving target gets to finish requests.
     desync_mitigation_mode: what happens to requests that smuggle another (ELB.12).
+    alternate: a second target group, and rules by which ECS moves the traffic between
+        the two: what blue/green, canary and linear deployments need. Leave it on
+        while a service is set up for it, even for rolling deployments: its tasks may
+        be in either group.
+    test_port: where a new version is shown before it gets the traffic, with
+        `alternate`; None means 8443 with a certificate and 8080 without. Who may
+        connect is for the security groups to say.
+    origin_secret: value (1-128 characters, none of them `*`, `?`) of the header
+        `X-Origin-Verify` without which requests are answered with 403; None admits
+        all. It is a secret, and whoever may describe rules can read it.
     """
 
     vpc_id: pulumi.Input[str]
@@ -57,6 +86,25 @@ class LoadBalancerArgs:
     idle_timeout: int = 60
     deregistration_delay: int = 30
     desync_mitigation_mode: Literal["defensive", "strictest"] = "defensive"
+    alternate: bool = False
+    test_port: int | None = None
+    origin_secret: pulumi.Input[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what AWS would refuse late.
+
+        Raises:
+            ValueError: for a test port without anything to show, or one that is taken.
+        """
+        if self.test_port is None:
+            return
+        if not self.alternate:
+            raise ValueError("test_port: shows nothing without alternate; set that too")
+        if self.test_port in (80, 443) or not 1 <= self.test_port <= 65535:
+            raise ValueError(
+                f"test_port: {self.test_port} is not a free port; take one from 1 to "
+                "65535 but 80 and 443"
+            )
 
 
 class LoadBalancer(pulumi.ComponentResource):
@@ -66,6 +114,11 @@ class LoadBalancer(pulumi.ComponentResource):
     take 150 s for that, and 300 s instead of 30 s to let go of one (AWS ECS guide,
     "Optimize load balancer health check parameters"). Invalid headers are dropped
     (ELB.4), plain HTTP is sent to HTTPS (ELB.1), every request is logged.
+
+    With an alternate target group, ECS rewrites the actions of the two rules at every
+    deployment, so changes of theirs are ignored from their creation on: putting back
+    what the program said would send the traffic to tasks that are gone.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/alb-resources-for-blue-green.html
     """
 
     arn: pulumi.Output[str]
@@ -85,6 +138,18 @@ class LoadBalancer(pulumi.ComponentResource):
 
     target_group_arn_suffix: pulumi.Output[str]
     """The target group's name in CloudWatch metrics: `targetgroup/NAME/ID`."""
+
+    alternate_target_group_arn: pulumi.Output[str] | None
+    """ARN of the second target group, once a rule uses it; None without."""
+
+    alternate_target_group_arn_suffix: pulumi.Output[str] | None
+    """Its name in CloudWatch metrics; None without."""
+
+    production_rule_arn: pulumi.Output[str] | None
+    """ARN of the rule by which ECS moves the traffic of the app; None without."""
+
+    test_rule_arn: pulumi.Output[str] | None
+    """ARN of the rule by which ECS shows a new version first; None without."""
 
     http_listener_arn: pulumi.Output[str]
     """ARN of the listener on port 80."""
@@ -124,32 +189,17 @@ class LoadBalancer(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        targets = aws.lb.TargetGroup(
-            short,
-            vpc_id=args.vpc_id,
-            target_type="ip",
-            port=args.target_port,
-            protocol="HTTP",
-            deregistration_delay=args.deregistration_delay,
-            health_check=aws.lb.TargetGroupHealthCheckArgs(
-                path=args.health_path,
-                matcher="200",
-                interval=5,
-                timeout=4,
-                healthy_threshold=2,
-                unhealthy_threshold=2,
-            ),
-            opts=child,
-        )
+        targets = _target_group(short, args, child)
         forward = aws.lb.ListenerDefaultActionArgs(
             type="forward", target_group_arn=targets.arn
         )
+        default = _forbidden() if args.origin_secret is not None else forward
         http = aws.lb.Listener(
             f"{name}-http",
             load_balancer_arn=balancer.arn,
             port=80,
             protocol="HTTP",
-            default_actions=[_redirect_to_https() if args.https else forward],
+            default_actions=[_redirect_to_https() if args.https else default],
             opts=child,
         )
         serving = http
@@ -161,18 +211,41 @@ class LoadBalancer(pulumi.ComponentResource):
                 protocol="HTTPS",
                 ssl_policy=args.https.tls_policy,
                 certificate_arn=args.https.certificate_arn,
-                default_actions=[forward],
+                default_actions=[default],
                 opts=child,
             )
+
+        users: list[pulumi.Resource] = [serving]
+        self.alternate_target_group_arn = None
+        self.alternate_target_group_arn_suffix = None
+        self.production_rule_arn = None
+        self.test_rule_arn = None
+        if args.alternate:
+            alternate = _target_group(
+                bounded(f"{name}-alternate", LOAD_BALANCER_LIMIT), args, child
+            )
+            shift = _shift(targets, alternate)
+            production = _shift_rule(f"{name}-production", args, serving, shift, self)
+            test = _shift_rule(
+                f"{name}-test",
+                args,
+                _test_listener(f"{name}-test", args, balancer, default, child),
+                shift,
+                self,
+            )
+            users.append(production)
+            self.alternate_target_group_arn = _once_used(alternate, users)
+            self.alternate_target_group_arn_suffix = alternate.arn_suffix
+            self.production_rule_arn = production.arn
+            self.test_rule_arn = test.arn
+        elif args.origin_secret is not None:
+            users.append(_origin_rule(f"{name}-origin", args, serving, targets, child))
 
         self.arn = balancer.arn
         self.arn_suffix = balancer.arn_suffix
         self.dns_name = balancer.dns_name
         self.zone_id = balancer.zone_id
-        # ECS refuses a target group that no listener uses yet.
-        self.target_group_arn = pulumi.Output.all(targets.arn, serving.arn).apply(
-            lambda arns: str(arns[0])
-        )
+        self.target_group_arn = _once_used(targets, users)
         self.target_group_arn_suffix = targets.arn_suffix
         self.http_listener_arn = http.arn
         self.https_listener_arn = (
@@ -192,12 +265,153 @@ class LoadBalancer(pulumi.ComponentResource):
                 "zone_id": self.zone_id,
                 "target_group_arn": self.target_group_arn,
                 "target_group_arn_suffix": self.target_group_arn_suffix,
+                "alternate_target_group_arn": self.alternate_target_group_arn,
+                "alternate_target_group_arn_suffix": (
+                    self.alternate_target_group_arn_suffix
+                ),
+                "production_rule_arn": self.production_rule_arn,
+                "test_rule_arn": self.test_rule_arn,
                 "http_listener_arn": self.http_listener_arn,
                 "https_listener_arn": self.https_listener_arn,
                 "url": self.url,
                 "insecure": self.insecure,
             }
         )
+
+
+def _target_group(
+    name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions
+) -> aws.lb.TargetGroup:
+    return aws.lb.TargetGroup(
+        name,
+        vpc_id=args.vpc_id,
+        target_type="ip",
+        port=args.target_port,
+        protocol="HTTP",
+        deregistration_delay=args.deregistration_delay,
+        health_check=aws.lb.TargetGroupHealthCheckArgs(
+            path=args.health_path,
+            matcher="200",
+            interval=HEALTH_INTERVAL,
+            timeout=HEALTH_INTERVAL - 1,
+            healthy_threshold=HEALTHY_THRESHOLD,
+            unhealthy_threshold=2,
+        ),
+        opts=opts,
+    )
+
+
+def _test_listener(
+    name: str,
+    args: LoadBalancerArgs,
+    balancer: aws.lb.LoadBalancer,
+    default: aws.lb.ListenerDefaultActionArgs,
+    opts: pulumi.ResourceOptions,
+) -> aws.lb.Listener:
+    if args.https is None:
+        return aws.lb.Listener(
+            name,
+            load_balancer_arn=balancer.arn,
+            port=args.test_port or HTTP_TEST_PORT,
+            protocol="HTTP",
+            default_actions=[default],
+            opts=opts,
+        )
+    return aws.lb.Listener(
+        name,
+        load_balancer_arn=balancer.arn,
+        port=args.test_port or HTTPS_TEST_PORT,
+        protocol="HTTPS",
+        ssl_policy=args.https.tls_policy,
+        certificate_arn=args.https.certificate_arn,
+        default_actions=[default],
+        opts=opts,
+    )
+
+
+def _shift(
+    targets: aws.lb.TargetGroup, alternate: aws.lb.TargetGroup
+) -> aws.lb.ListenerRuleActionArgs:
+    """All traffic to the first group; ECS moves the weights from then on."""
+    return aws.lb.ListenerRuleActionArgs(
+        type="forward",
+        forward=aws.lb.ListenerRuleActionForwardArgs(
+            target_groups=[
+                aws.lb.ListenerRuleActionForwardTargetGroupArgs(
+                    arn=group.arn, weight=weight
+                )
+                for group, weight in ((targets, 100), (alternate, 0))
+            ]
+        ),
+    )
+
+
+def _shift_rule(
+    name: str,
+    args: LoadBalancerArgs,
+    listener: aws.lb.Listener,
+    action: aws.lb.ListenerRuleActionArgs,
+    parent: pulumi.Resource,
+) -> aws.lb.ListenerRule:
+    return aws.lb.ListenerRule(
+        name,
+        listener_arn=listener.arn,
+        priority=_SHIFT_PRIORITY,
+        conditions=[_admitted(args)],
+        actions=[action],
+        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["actions"]),
+    )
+
+
+def _origin_rule(
+    name: str,
+    args: LoadBalancerArgs,
+    listener: aws.lb.Listener,
+    targets: aws.lb.TargetGroup,
+    opts: pulumi.ResourceOptions,
+) -> aws.lb.ListenerRule:
+    return aws.lb.ListenerRule(
+        name,
+        listener_arn=listener.arn,
+        priority=_ORIGIN_PRIORITY,
+        conditions=[_admitted(args)],
+        actions=[
+            aws.lb.ListenerRuleActionArgs(type="forward", target_group_arn=targets.arn)
+        ],
+        opts=opts,
+    )
+
+
+def _once_used(
+    group: aws.lb.TargetGroup, users: Sequence[pulumi.Resource]
+) -> pulumi.Output[str]:
+    """ARN of the target group: ECS refuses one that no listener or rule uses yet."""
+    return pulumi.Output.all(group.arn, *(user.urn for user in users)).apply(
+        lambda known: str(known[0])
+    )
+
+
+def _admitted(args: LoadBalancerArgs) -> aws.lb.ListenerRuleConditionArgs:
+    """Requests that are forwarded: all, or those with the secret."""
+    if args.origin_secret is None:
+        return aws.lb.ListenerRuleConditionArgs(
+            path_pattern=aws.lb.ListenerRuleConditionPathPatternArgs(values=["/*"])
+        )
+    return aws.lb.ListenerRuleConditionArgs(
+        http_header=aws.lb.ListenerRuleConditionHttpHeaderArgs(
+            http_header_name=ORIGIN_HEADER,
+            values=[pulumi.Output.secret(args.origin_secret)],
+        )
+    )
+
+
+def _forbidden() -> aws.lb.ListenerDefaultActionArgs:
+    return aws.lb.ListenerDefaultActionArgs(
+        type="fixed-response",
+        fixed_response=aws.lb.ListenerDefaultActionFixedResponseArgs(
+            content_type="text/plain", message_body="Forbidden", status_code="403"
+        ),
+    )
 
 
 def _redirect_to_https() -> aws.lb.ListenerDefaultActionArgs:
