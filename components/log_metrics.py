@@ -1,0 +1,95 @@
+"""Metrics of an app's log: how many errors, how many slow requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+ERRORS = "Errors"
+"""Metric of the lines that tell of an error."""
+
+SLOW_REQUESTS = "SlowRequests"
+"""Metric of the requests that took too long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogMetricsArgs:
+    """What log metrics need to know.
+
+    log_group_name: where the app writes JSON lines, with `level` as a word.
+    namespace: of the metrics; `Stromhaltig/` and the component's name by default.
+    slow_milliseconds: above which a request is slow. The app warns above 5000, as the
+        deployment guide wants it ("Application Metrics"): less finds no more.
+    """
+
+    log_group_name: pulumi.Input[str]
+    namespace: str | None = None
+    slow_milliseconds: int = 5000
+
+    def __post_init__(self) -> None:
+        """Refuse what finds nothing, or what CloudWatch refuses late.
+
+        Raises:
+            ValueError: for a limit below the app's own, and a reserved namespace.
+        """
+        if self.slow_milliseconds < 5000:
+            raise ValueError(
+                f"slow_milliseconds: {self.slow_milliseconds} is less than 5000, below "
+                "which the app does not warn"
+            )
+        if (self.namespace or "").startswith("AWS/"):
+            raise ValueError(
+                f'namespace: "{self.namespace}" begins with AWS/, which is AWS\'s own'
+            )
+
+
+class LogMetrics(pulumi.ComponentResource):
+    """Metric filters on a log group: counts, and 0 for a minute without a match.
+
+    CloudWatch reports the 0 for each minute in which the app writes anything, and only
+    where a filter has no dimensions, as these. A filter counts from its creation on.
+    Ten custom metrics are free, each further one costs 0.30 USD a month.
+
+    A slow request is logged twice, as completed and as slow. Only the latter counts:
+    it is there whichever LOG_LEVEL down to `warn` is set.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    """
+
+    namespace: str
+    """Namespace of the metrics `Errors` and `SlowRequests`, for alarms and graphs."""
+
+    def __init__(
+        self,
+        name: str,
+        args: LogMetricsArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("stromhaltig:aws:LogMetrics", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+
+        self.namespace = args.namespace or f"Stromhaltig/{name}"
+        slow = (
+            '{ ($.msg = "Slow request detected") && '
+            f"($.duration > {args.slow_milliseconds}) }}"
+        )
+        for suffix, metric, pattern in (
+            ("errors", ERRORS, '{ ($.level = "error") || ($.level = "fatal") }'),
+            ("slow-requests", SLOW_REQUESTS, slow),
+        ):
+            aws.cloudwatch.LogMetricFilter(
+                f"{name}-{suffix}",
+                log_group_name=args.log_group_name,
+                pattern=pattern,
+                metric_transformation=aws.cloudwatch.LogMetricFilterMetricTransformationArgs(
+                    namespace=self.namespace,
+                    name=metric,
+                    value="1",
+                    default_value="0",
+                    unit="Count",
+                ),
+                opts=child,
+            )
+
+        self.register_outputs({"namespace": self.namespace})
