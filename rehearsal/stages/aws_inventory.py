@@ -155,6 +155,21 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "DBSubnetGroupName",
     ),
     _listed(
+        "file system",
+        "efs",
+        "describe_file_systems",
+        "FileSystems",
+        "FileSystemId",
+        MaxItems=1000,
+    ),
+    _listed(
+        "access point",
+        "efs",
+        "describe_access_points",
+        "AccessPoints",
+        "AccessPointId",
+    ),
+    _listed(
         "load balancer",
         "elbv2",
         "describe_load_balancers",
