@@ -9,10 +9,8 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from components.origin import ORIGIN_HEADER
 from names import LOAD_BALANCER_LIMIT, bounded
-
-ORIGIN_HEADER = "X-Origin-Verify"
-"""Header in which a CDN tells the load balancer a secret that only the two know."""
 
 HTTPS_TEST_PORT = 8443
 """Where a new version is shown before it gets the traffic, with a certificate."""

@@ -5,12 +5,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.load_balancer import (
-    ORIGIN_HEADER,
-    HttpsArgs,
-    LoadBalancer,
-    LoadBalancerArgs,
-)
+from components.load_balancer import HttpsArgs, LoadBalancer, LoadBalancerArgs
+from components.origin import ORIGIN_HEADER
 from tests.graph import UNKNOWN, Graph
 
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/1234"
