@@ -81,6 +81,13 @@ def _clusters(aws: Aws) -> Iterable[Thing]:
             yield Thing("ECS cluster", cluster["clusterName"])
 
 
+def _caches(aws: Aws) -> Iterable[Thing]:
+    found = aws.client("elasticache").describe_replication_groups()
+    for group in found["ReplicationGroups"]:
+        if group["Status"] != "deleting":
+            yield Thing("cache", group["ReplicationGroupId"])
+
+
 def _records(aws: Aws) -> Iterable[Thing]:
     route53 = aws.client("route53")
     for zone in route53.list_hosted_zones()["HostedZones"]:
@@ -97,6 +104,7 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     _secrets,
     _task_definitions,
     _clusters,
+    _caches,
     _records,
     _listed("VPC", "ec2", "describe_vpcs", "Vpcs", "VpcId"),
     _listed("subnet", "ec2", "describe_subnets", "Subnets", "SubnetId"),
@@ -153,6 +161,13 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "describe_db_subnet_groups",
         "DBSubnetGroups",
         "DBSubnetGroupName",
+    ),
+    _listed(
+        "cache snapshot",
+        "elasticache",
+        "describe_snapshots",
+        "Snapshots",
+        "SnapshotName",
     ),
     _listed(
         "file system",
