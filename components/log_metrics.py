@@ -13,6 +13,9 @@ ERRORS = "Errors"
 SLOW_REQUESTS = "SlowRequests"
 """Metric of the requests that took too long."""
 
+_WARNED_ABOVE = 5000
+"""Milliseconds above which the app warns of a request."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LogMetricsArgs:
@@ -20,8 +23,8 @@ class LogMetricsArgs:
 
     log_group_name: where the app writes JSON lines, with `level` as a word.
     namespace: of the metrics; `Stromhaltig/` and the component's name by default.
-    slow_milliseconds: above which a request is slow. The app warns above 5000, as the
-        deployment guide wants it ("Application Metrics"): less finds no more.
+    slow_milliseconds: above which a request is slow (1 or more); the deployment guide
+        has 5000 ("Application Metrics").
     """
 
     log_group_name: pulumi.Input[str]
@@ -29,15 +32,14 @@ class LogMetricsArgs:
     slow_milliseconds: int = 5000
 
     def __post_init__(self) -> None:
-        """Refuse what finds nothing, or what CloudWatch refuses late.
+        """Refuse what CloudWatch would refuse late, or take and find everything.
 
         Raises:
-            ValueError: for a limit below the app's own, and a reserved namespace.
+            ValueError: for a limit that is none, and for a reserved namespace.
         """
-        if self.slow_milliseconds < 5000:
+        if self.slow_milliseconds < 1:
             raise ValueError(
-                f"slow_milliseconds: {self.slow_milliseconds} is less than 5000, below "
-                "which the app does not warn"
+                f"slow_milliseconds: {self.slow_milliseconds} is not 1 or more"
             )
         if (self.namespace or "").startswith("AWS/"):
             raise ValueError(
@@ -52,8 +54,9 @@ class LogMetrics(pulumi.ComponentResource):
     where a filter has no dimensions, as these. A filter counts from its creation on.
     Ten custom metrics are free, each further one costs 0.30 USD a month.
 
-    A slow request is logged twice, as completed and as slow. Only the latter counts:
-    it is there whichever LOG_LEVEL down to `warn` is set.
+    The app logs each request when it is completed, and above 5000 ms once more as a
+    warning. One of the two counts: the warning, which is there whichever LOG_LEVEL is
+    set down to `warn`, or with a lower limit the other, which needs `info`.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
 
@@ -70,10 +73,9 @@ class LogMetrics(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
 
         self.namespace = args.namespace or f"Stromhaltig/{name}"
-        slow = (
-            '{ ($.msg = "Slow request detected") && '
-            f"($.duration > {args.slow_milliseconds}) }}"
-        )
+        warned = args.slow_milliseconds >= _WARNED_ABOVE
+        message = "Slow request detected" if warned else "Request completed"
+        slow = f'{{ ($.msg = "{message}") && ($.duration > {args.slow_milliseconds}) }}'
         for suffix, metric, pattern in (
             ("errors", ERRORS, '{ ($.level = "error") || ($.level = "fatal") }'),
             ("slow-requests", SLOW_REQUESTS, slow),
