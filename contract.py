@@ -364,6 +364,57 @@ class EcsSecret(TypedDict, Generic[_T]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Job:
+    """Work that a platform starts at set times, in a container of the app's image.
+
+    It ends by itself, with 0 when all is done, and writes to `temp_dir` only.
+
+    name: in lower case; part of physical names.
+    command: what the container runs.
+    description: what it does, for whoever sees it in a console.
+    variables: what it reads of the app's environment.
+    prefix: where in the bucket of backups it puts what it makes; None for a job that
+        needs no bucket.
+    uploads: needs the directory of uploads mounted; to read it is enough.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    description: str
+    variables: tuple[str, ...]
+    prefix: str | None = None
+    uploads: bool = False
+
+
+_OF_EVERY_JOB = ("LOG_LEVEL", "NODE_ENV")
+
+JOBS: tuple[Job, ...] = (
+    Job(
+        name="dump",
+        command=("npm", "run", "job:dump"),
+        description="Dumps the database into the bucket of backups",
+        variables=(*_OF_EVERY_JOB, "DATABASE_URL"),
+        prefix="dumps/",
+    ),
+    Job(
+        name="archive",
+        command=("npm", "run", "job:archive"),
+        description="Archives the uploaded files into the bucket of backups",
+        variables=(*_OF_EVERY_JOB, "UPLOAD_DIR"),
+        prefix="uploads/",
+        uploads=True,
+    ),
+    Job(
+        name="maintain",
+        command=("npm", "run", "job:maintain"),
+        description="Vacuums the database and rebuilds bloated indexes",
+        variables=(*_OF_EVERY_JOB, "DATABASE_URL"),
+    ),
+)
+"""Guide: sections "Backup & Recovery" and "Database Maintenance"."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AppContract:
     """The app as a platform sees it.
 
@@ -374,9 +425,16 @@ class AppContract:
     secret_dir: where the app finds secrets that come as files.
     client_dir: the client's build in the image, for a proxy that serves it itself.
     migrate_command: run to the end before a new version starts (guide: deploy.sh).
+    jobs: run at set times.
     uid, gid: the image's unprivileged user (guide: Dockerfile). The command that
         starts the app is the image's own.
     routes: what the app answers: the API, and the client for everything else.
+    api_path: what every path of the API begins with.
+    login_path: takes passwords, and so is what guessing is tried on.
+    upload_path: takes requests as large as `upload_bytes`; no other takes more than
+        some KB.
+    static_paths: files that are named after their content, and so never change. What
+        else the client consists of has to be asked for anew.
     variables: the environment.
     """
 
@@ -387,9 +445,14 @@ class AppContract:
     secret_dir: str = "/run/secrets"  # noqa: S105 - where, not what
     client_dir: str = "/app/client/dist"
     migrate_command: tuple[str, ...] = ("npm", "run", "migrate")
+    jobs: tuple[Job, ...] = JOBS
     uid: int = 1001
     gid: int = 1001
     routes: tuple[str, ...] = ("/api/*", "/*")
+    api_path: str = "/api/"
+    login_path: str = "/api/auth/login"
+    upload_path: str = "/api/documents/upload"
+    static_paths: tuple[str, ...] = ("/assets/*",)
     variables: tuple[Variable, ...] = VARIABLES
 
     @property
@@ -533,6 +596,43 @@ class AppContract:
             {"name": name, "valueFrom": reference}
             for name, reference in sorted(references.items())
         ]
+
+    def job_environment(
+        self, job: Job, overrides: Mapping[str, str], *, bucket: _T, region: str
+    ) -> dict[str, str | _T]:
+        """Return the values that a job reads and that are not secret, sorted by name.
+
+        Args:
+            job: one of `jobs`.
+            overrides: values of PLAIN variables that replace the defaults; those that
+                the job does not read are left out.
+            bucket: name of the bucket of backups, as text, or as what becomes text
+                once it exists. A job without a prefix is not told.
+            region: of that bucket.
+
+        Raises:
+            KeyError, ValueError: as `environment`.
+        """
+        values: dict[str, str | _T] = {
+            name: value
+            for name, value in self.environment(overrides).items()
+            if name in job.variables
+        }
+        if job.prefix is not None:
+            values |= {
+                "AWS_REGION": region,
+                "BACKUP_BUCKET": bucket,
+                "BACKUP_PREFIX": job.prefix,
+            }
+        return dict(sorted(values.items()))
+
+    def job_secrets(self, job: Job) -> tuple[str, ...]:
+        """Return the names of the secrets that a job reads, and cannot do without."""
+        return tuple(
+            variable.name
+            for variable in self.variables
+            if variable.secret and variable.name in job.variables
+        )
 
     def health_command(self, path: str | None = None) -> list[str]:
         """Return a health check of the container that needs nothing but Node.

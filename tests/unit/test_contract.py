@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,14 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import APP, VARIABLES, AppContract, Kind, Variable, nearest_hint
+from contract import (
+    APP,
+    JOBS,
+    VARIABLES,
+    AppContract,
+    Job,
+    Kind,
+    Variable,
+    nearest_hint,
+)
 
 NODE = shutil.which("node")
+FOLDER = Path(__file__).parents[2] / "app"
 BY_NAME = {variable.name: variable for variable in VARIABLES}
 DATABASE = "arn:aws:secretsmanager:eu-central-1:1:secret:stromhaltig/x/DATABASE_URL-a"
 
@@ -355,3 +367,91 @@ def test_the_largest_upload_is_known_in_bytes(size: str, expected: int) -> None:
 
 def test_the_largest_upload_is_the_guides_unless_overridden() -> None:
     assert APP.upload_bytes() == 100 * 1024**2
+
+
+JOB = {job.name: job for job in JOBS}
+
+
+def test_the_jobs_are_scripts_of_the_app():
+    scripts = json.loads((FOLDER / "package.json").read_text())["scripts"]
+
+    assert [job.name for job in APP.jobs] == ["dump", "archive", "maintain"]
+    for job in APP.jobs:
+        assert job.command == ("npm", "run", f"job:{job.name}")
+        assert job.command[-1] in scripts
+
+
+def test_a_job_that_makes_backups_is_told_where_they_go():
+    bucket = object()
+
+    environment = APP.job_environment(
+        JOB["dump"], {"LOG_LEVEL": "debug"}, bucket=bucket, region="eu-central-1"
+    )
+
+    assert environment == {
+        "AWS_REGION": "eu-central-1",
+        "BACKUP_BUCKET": bucket,
+        "BACKUP_PREFIX": "dumps/",
+        "LOG_LEVEL": "debug",
+        "NODE_ENV": "production",
+    }
+    assert list(environment) == sorted(environment)
+
+
+def test_a_job_without_backups_knows_no_bucket():
+    environment = APP.job_environment(
+        JOB["maintain"], {}, bucket="backups", region="eu-central-1"
+    )
+
+    assert environment == {"LOG_LEVEL": "info", "NODE_ENV": "production"}
+
+
+def test_the_archive_is_of_the_directory_that_is_mounted_and_needs_no_secret():
+    environment = APP.job_environment(JOB["archive"], {}, bucket="b", region="r")
+
+    assert environment["UPLOAD_DIR"] == APP.upload_dir
+    assert environment["BACKUP_PREFIX"] == "uploads/"
+    assert [job.name for job in JOBS if job.uploads] == ["archive"]
+    assert APP.job_secrets(JOB["archive"]) == ()
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+def test_a_job_reads_variables_of_the_app_only_and_gets_each_of_them(job: Job):
+    rendered = APP.job_environment(job, {}, bucket="b", region="r")
+
+    assert set(job.variables) <= BY_NAME.keys()
+    assert set(job.variables) <= rendered.keys() | set(APP.job_secrets(job))
+
+
+def test_a_job_is_given_the_database_as_a_secret_and_nothing_else():
+    for name in ("dump", "maintain"):
+        assert APP.job_secrets(JOB[name]) == ("DATABASE_URL",)
+
+
+def test_a_job_refuses_the_overrides_that_the_app_refuses():
+    with pytest.raises(ValueError, match='LOG_LEVEL: "loud" is not one of'):
+        APP.job_environment(JOB["dump"], {"LOG_LEVEL": "loud"}, bucket="b", region="r")
+
+
+def test_prefixes_are_apart_and_end_where_a_lifecycle_rule_can_tell_them():
+    prefixes = [job.prefix for job in JOBS if job.prefix is not None]
+
+    assert len(set(prefixes)) == len(prefixes)
+    assert all(re.fullmatch(r"[a-z]+/", prefix) for prefix in prefixes)
+
+
+def test_the_paths_that_platforms_treat_apart_are_routes_of_the_api():
+    for path in (APP.login_path, APP.upload_path, APP.health_path):
+        assert path.startswith(APP.api_path)
+
+
+def test_static_paths_are_what_the_app_calls_immutable():
+    """And the bundler names files there after their content, unless told otherwise."""
+    [path] = APP.static_paths
+    folder = path.removesuffix("/*")
+
+    assert f".use('{folder}', express.static(" in (
+        (FOLDER / "src" / "client.ts").read_text()
+    )
+    bundler = (FOLDER / "client" / "vite.config.ts").read_text()
+    assert not re.search(r"assetsDir|FileNames|\bbase:", bundler)
