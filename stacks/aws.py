@@ -23,6 +23,7 @@ from components.registry import BUILD_TAG_PREFIX, Registry, RegistryArgs
 from components.secrets import Secrets, SecretsArgs
 from components.security_groups import SecurityGroups, SecurityGroupsArgs
 from components.service import Service, ServiceArgs
+from components.task_definition import repository_arn
 from contract import AppContract
 from settings import AwsSettings, Domain
 from stacks.outputs import Outputs

@@ -7,7 +7,8 @@ import pulumi
 import pytest
 
 from components.container_definitions import HealthCheck
-from components.service import Service, ServiceArgs, repository_arn
+from components.service import Service, ServiceArgs
+from components.task_definition import repository_arn
 from tests.graph import UNKNOWN, Graph
 
 ACCOUNT = "123456789012"
