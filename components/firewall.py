@@ -43,7 +43,6 @@ https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-us
 """
 
 _TOO_MANY: Final = "too-many-requests"
-_CREDENTIALS: Final = ("authorization", "cookie")
 _PATH: Final = re.compile(r"/([A-Za-z0-9._~-]+/?)*")
 
 
@@ -168,7 +167,8 @@ class Firewall(pulumi.ComponentResource):
             resource_arn=acl.arn,
             log_destination_configs=[log_group.arn],
             redacted_fields=[
-                *({"single_header": {"name": header}} for header in _CREDENTIALS),
+                {"single_header": {"name": "authorization"}},
+                {"single_header": {"name": "cookie"}},
                 {"query_string": {}},
             ],
             logging_filter=_keep("BLOCK", "COUNT"),

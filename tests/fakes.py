@@ -47,6 +47,9 @@ _ARNS: Mapping[str, str] = {
     "aws:acm/certificate:Certificate": (
         "arn:aws:acm:{region}:{account}:certificate/{uuid}"
     ),
+    "aws:cloudfront/distribution:Distribution": (
+        "arn:aws:cloudfront::{account}:distribution/{name}"
+    ),
     "aws:cloudwatch/logGroup:LogGroup": (
         "arn:aws:logs:{region}:{account}:log-group:{name}"
     ),
@@ -217,6 +220,10 @@ def _container(new: Created) -> dict[str, Any]:
 
 _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
     "aws:acm/certificate:Certificate": _certificate,
+    "aws:cloudfront/distribution:Distribution": lambda new: {
+        "domainName": f"d{new.digest[:13]}.cloudfront.net",
+        "hostedZoneId": "Z2FDTNDATAQYW2",
+    },
     "aws:ec2/eip:Eip": lambda new: {
         "allocationId": new.id,
         "publicIp": f"198.51.100.{int(new.digest[:2], 16)}",
