@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -33,7 +34,7 @@ class Pulumi(Protocol):
 
 
 class Lifecycle:
-    """Runs up, empty preview, change, drift, failing update, destroy.
+    """Runs up, empty preview, change, drift, failing update, options off, destroy.
 
     pulumi: runs the engine; workspace: the stack's throw-away project.
     stage: the platform that it is deployed to. report: filled in as the steps pass.
@@ -72,6 +73,7 @@ class Lifecycle:
         self.drift()
         self.failing_update()
         if not keep:
+            self.options_off()
             self.destroy()
 
     def supply(self) -> None:
@@ -170,6 +172,33 @@ class Lifecycle:
             self._expect_release(image, before)
             self._expect_no_changes()
             step.facts.append("the next update finished the work")
+
+    def options_off(self) -> None:
+        """What is taken out of the stack file goes; what holds data is kept from it."""
+        with self._step("options off") as step:
+            there = self._workspace.stack_config().keys()
+            given = [o for o in self._stage.options if f"stromhaltig:{o}" in there]
+            kept = self._stage.data_options if self._report.outputs["protected"] else ()
+            going = [option for option in given if option not in kept]
+            if not going:
+                step.facts.append("the stack file names none that may go")
+                return
+            self._workspace.take_out(going)
+            result = self._succeed("up", "--yes", "--skip-preview")
+            step.changes = _changes(result)
+            lost = self._stage.data_types
+            if self._report.outputs["protected"]:
+                self._keep_data(result.events)
+            elif replaced := [e.urn for e in result.events if _is_replaced(e, lost)]:
+                raise StepFailedError(f"replaced: {', '.join(replaced)}")
+            types = self._components_in_state()
+            left = [option for option in going if self._stage.options[option] in types]
+            if left:
+                raise StepFailedError(f"still there: {', '.join(left)}")
+            step.facts.append(f"gone from stack file and cloud: {', '.join(going)}")
+            if staying := [option for option in given if option in kept]:
+                step.facts.append(f"kept, for they hold data: {', '.join(staying)}")
+            self._expect_no_changes()
 
     def destroy(self) -> None:
         """Protected as it should be; gone when meant to be, but for what is kept."""
@@ -272,6 +301,11 @@ class Lifecycle:
         outputs = self._succeed("stack", "output", "--json").stdout
         return dict(yaml.safe_load(outputs))
 
+    def _components_in_state(self) -> set[str]:
+        exported = json.loads(self._succeed("stack", "export").stdout)
+        resources = exported["deployment"].get("resources") or []
+        return {str(resource["type"]) for resource in resources}
+
     def _check_secrets(self, step: Step) -> None:
         values = [v for v in self._stage.secret_values() if v]
         places = {
@@ -299,6 +333,10 @@ class Lifecycle:
 
 _IDLE = frozenset({"same", "refresh", "read"})
 _LOSSES = frozenset({"replace", "create-replacement", "delete-replaced", "delete"})
+
+
+def _is_replaced(event: Event, types: Collection[str]) -> bool:
+    return event.type in types and event.op in _LOSSES - {"delete"}
 
 
 def _changes(result: Result) -> dict[str, int]:

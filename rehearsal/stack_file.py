@@ -84,9 +84,15 @@ class YamlFile:
             node = inner
         _set(node, path[-1], _node(value))
 
-    def remove(self, key: str) -> None:
-        """Take a top-level key out, if it is there."""
-        _remove(self._root, key)
+    def remove(self, *path: str) -> None:
+        """Take a key out, if it is there."""
+        node = self._root
+        for key in path[:-1]:
+            inner = _find(node, key)
+            if not isinstance(inner, yaml.MappingNode):
+                return
+            node = inner
+        _remove(node, path[-1])
 
     def unseal(self) -> list[str]:
         """Take out every encrypted config value and how to decrypt it.

@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -156,6 +156,13 @@ class Workspace:
             key, *inner = path.split(".")
             sealed = self._open_sealer(file).seal(value)
             file.put(("config", self._key(key), *inner), sealed)
+        file.write(self._stack_file)
+
+    def take_out(self, keys: Iterable[str]) -> None:
+        """Remove config keys, in the rehearsal's copy of the stack file only."""
+        file = YamlFile.read(self._stack_file)
+        for key in keys:
+            file.remove("config", self._key(key))
         file.write(self._stack_file)
 
     def stack_config(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from rehearsal.pulumi_cli import Event
 from rehearsal.stages import aws_inventory
 from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
 
+_NOBODY = "rehearsal@stromhaltig.invalid"
+
 
 class AwsStage:
     """AWS, emulated by moto.
@@ -36,6 +38,8 @@ class AwsStage:
 
     data_types = frozenset(
         {
+            "aws:backup/vault:Vault",
+            "aws:efs/fileSystem:FileSystem",
             "aws:ecr/repository:Repository",
             "aws:kms/key:Key",
             "aws:rds/instance:Instance",
@@ -43,6 +47,22 @@ class AwsStage:
             "aws:secretsmanager/secret:Secret",
         }
     )
+
+    options: Mapping[str, str] = {
+        "autoscaling": "stromhaltig:aws:Autoscaling",
+        "budget": "stromhaltig:aws:Budget",
+        "cache": "stromhaltig:aws:Cache",
+        "cdn": "stromhaltig:aws:Cdn",
+        "deployment": "stromhaltig:aws:Deployment",
+        "firewall": "stromhaltig:aws:Firewall",
+        "github": "stromhaltig:aws:DeployRole",
+        "monitoring": "stromhaltig:aws:Notifications",
+        "backups": "stromhaltig:aws:BackupPlan",
+        "jobs": "stromhaltig:aws:ScheduledTask",
+        "uploads": "stromhaltig:aws:Uploads",
+    }
+
+    data_options = frozenset({"backups", "jobs", "uploads"})
 
     troubles = (BotoCoreError, ClientError)
 
@@ -52,6 +72,8 @@ class AwsStage:
         region = str(config.get("aws:region", "eu-central-1"))
         self._cloud = cloud
         self._aws = Aws(cloud.addresses.aws, region, {})
+        # The number of tasks is then the scaling's, and nobody's drift.
+        self._autoscaled = "stromhaltig:autoscaling" in config
 
     @property
     def client_environment(self) -> Mapping[str, str]:
@@ -70,6 +92,14 @@ class AwsStage:
             supplies.config["domain"] = {**domain, "zone_id": zone}
             supplies.said["domain.zone_id"] = f"{zone}, a zone made in the emulator"
         supply_release(config, supplies)
+        monitoring = config.get("stromhaltig:monitoring")
+        if monitoring is not None and not monitoring.get("emails"):
+            supplies.config["monitoring"] = {**monitoring, "emails": [_NOBODY]}
+            supplies.said["monitoring.emails"] = _NOBODY
+        if monitoring and monitoring.get("slack"):
+            webhook = f"https://hooks.slack.com/services/{secrets.token_hex(12)}"
+            supplies.secrets["secrets.SLACK_WEBHOOK_URL"] = webhook
+            supplies.said["secrets.SLACK_WEBHOOK_URL"] = "a random value"
         return supplies
 
     def inventory(self) -> set[Thing]:
@@ -110,10 +140,13 @@ class AwsStage:
 
     def drifts(self, outputs: Mapping[str, Any]) -> list[Drift]:
         """What somebody in a hurry does in the console, one for each layer."""
+        cluster, service = outputs["cluster"], outputs["service"]
         return [
             _short_backups(self._aws, outputs["database"]),
             _endless_logs(self._aws, outputs["log_group"]),
-            _stopped_service(self._aws, outputs["cluster"], outputs["service"]),
+            _fewer_tasks(self._aws, cluster, service)
+            if self._autoscaled
+            else _stopped_service(self._aws, cluster, service),
         ]
 
     @contextmanager
@@ -209,6 +242,30 @@ def _stopped_service(aws: Aws, cluster: str, service: str) -> Drift:
         "aws:ecs/service:Service",
         lambda: ecs.update_service(cluster=cluster, service=service, desiredCount=0),
         lambda: wanted() == before,
+    )
+
+
+def _fewer_tasks(aws: Aws, cluster: str, service: str) -> Drift:
+    scaling = aws.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": f"service/{cluster}/{service}",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+
+    def most() -> int:
+        found = scaling.describe_scalable_targets(
+            ServiceNamespace="ecs", ResourceIds=[target["ResourceId"]]
+        )
+        return int(found["ScalableTargets"][0]["MaxCapacity"])
+
+    before = most()
+    fewer = max(before - 1, 1)
+    return Drift(
+        f"at most {fewer} tasks instead of {before}",
+        "aws:appautoscaling/target:Target",
+        lambda: scaling.register_scalable_target(**target, MaxCapacity=fewer),
+        lambda: most() == before,
     )
 
 

@@ -56,6 +56,10 @@ class DockerStage:
         "used before it is made or deleted while it is used)",
     )
     data_types = frozenset({VOLUME})
+
+    options: Mapping[str, str] = {}
+
+    data_options: frozenset[str] = frozenset()
     troubles = (URLError,)
     client_environment: Mapping[str, str] = {}
     hints = ("pulumi stack --show-ids        # nothing runs: docker shows none of it",)

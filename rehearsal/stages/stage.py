@@ -79,6 +79,18 @@ class Stage(Protocol):
         """Types whose replacement or deletion loses something."""
 
     @property
+    def options(self) -> Mapping[str, str]:
+        """Keys of a stack file that may go, with the component that goes with each.
+
+        In the order in which an operator would take them out; those that hold data,
+        which production protects, are in `data_options` too.
+        """
+
+    @property
+    def data_options(self) -> frozenset[str]:
+        """Options whose removal loses something."""
+
+    @property
     def troubles(self) -> tuple[type[Exception], ...]:
         """What is raised when the embedded platform cannot be asked."""
 

@@ -340,8 +340,6 @@ def _slack_has_its_webhook(settings: AwsSettings) -> Iterator[Problem]:
     if wanted and not given:
         command = settings.command(path, secret=True)
         yield path, f"is missing, and monitoring.slack is true. Set it: {command}"
-    elif given and not wanted:
-        yield path, "is not used: set monitoring.slack to true, or remove it"
 
 
 def _health_check_has_a_domain(settings: AwsSettings) -> Iterator[Problem]:

@@ -44,6 +44,10 @@ class Stack:
     def inject(self, config: dict[str, Any], secrets: dict[str, str]) -> None:
         self.config |= config
 
+    def take_out(self, keys: Collection[str]) -> None:
+        for key in keys:
+            self.config.pop(f"stromhaltig:{key}")
+
     def state_text(self) -> str:
         return self.state
 
@@ -53,6 +57,11 @@ class Scene:
 
     unproven = ("whether it works",)
     data_types = frozenset({"aws:rds/instance:Instance"})
+    options: Mapping[str, str] = {
+        "cache": "stromhaltig:aws:Cache",
+        "uploads": "stromhaltig:aws:Uploads",
+    }
+    data_options = frozenset({"uploads"})
     troubles = (ConnectionError,)
     client_environment: Mapping[str, str] = {}
     hints = ()
@@ -221,6 +230,40 @@ def test_a_stage_that_cannot_be_asked_fails_the_step(life, scene, monkeypatch):
     monkeypatch.setattr(scene, "inventory", refuse)
     with pytest.raises(StepFailedError, match="the emulator said: nobody answers"):
         life(result()).preview()
+
+
+def exported(*types: str) -> Result:
+    resources = [{"type": type_} for type_ in types]
+    return result(stdout=json.dumps({"deployment": {"resources": resources}}))
+
+
+def test_an_option_that_stays_when_it_is_taken_out_fails(life, stack):
+    stack.config = {"stromhaltig:cache": {}}
+    lifecycle = life(result(), exported("stromhaltig:aws:Cache"))
+    with pytest.raises(StepFailedError, match="still there: cache"):
+        lifecycle.options_off()
+
+
+def test_an_option_taken_out_must_not_replace_what_holds_data(life, stack):
+    stack.config = {"stromhaltig:cache": {}}
+    lifecycle = life(result(event("replace", DATABASE)), protected=False)
+    with pytest.raises(StepFailedError, match=r"replaced: .*db"):
+        lifecycle.options_off()
+
+
+@pytest.mark.parametrize(
+    ("protected", "left"), [(True, {"stromhaltig:uploads": {}}), (False, {})]
+)
+def test_only_where_nothing_is_protected_options_with_data_go(
+    life, stack, protected, left
+):
+    stack.config = {"stromhaltig:cache": {}, "stromhaltig:uploads": {}}
+    life(result(), exported(), result(), protected=protected).options_off()
+    assert stack.config == left
+
+
+def test_a_stack_without_options_has_none_to_take_out(life):
+    life().options_off()
 
 
 def test_destroying_what_is_protected_is_a_failure(life):

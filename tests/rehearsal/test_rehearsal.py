@@ -26,6 +26,7 @@ STEPS = [
     "change",
     "drift",
     "failing update",
+    "options off",
     "destroy",
 ]
 
