@@ -198,6 +198,8 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "TargetGroups",
         "TargetGroupName",
     ),
+    _listed("web ACL", "wafv2", "list_web_acls", "WebACLs", "Name", Scope="REGIONAL"),
+    _listed("web ACL", "wafv2", "list_web_acls", "WebACLs", "Name", Scope="CLOUDFRONT"),
     _listed(
         "certificate",
         "acm",
@@ -205,4 +207,5 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "CertificateSummaryList",
         "DomainName",
     ),
+    _listed("event rule", "events", "list_rules", "Rules", "Name"),
 )

@@ -12,6 +12,7 @@ from rehearsal.provider.aws import (
     efs,
     elasticache,
     elbv2,
+    events,
     iam,
     kms,
     logs,
@@ -21,6 +22,7 @@ from rehearsal.provider.aws import (
     secretsmanager,
     ssm,
     sts,
+    wafv2,
 )
 from rehearsal.provider.row import Row
 from rehearsal.provider.server import Invoke
@@ -33,6 +35,7 @@ _SERVICES = (
     efs,
     elasticache,
     elbv2,
+    events,
     iam,
     kms,
     logs,
@@ -42,6 +45,7 @@ _SERVICES = (
     secretsmanager,
     ssm,
     sts,
+    wafv2,
 )
 
 ROWS: Mapping[str, Row] = {
