@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from components.deployment import steps
+
 Strategy = Literal["rolling", "blue_green", "canary", "linear"]
 
 TASK_START = 30
@@ -128,7 +130,7 @@ def design_time(
             ),
             afterwards=(drain,),
         )
-    shifts = {"canary": 2, "linear": _steps(step_percent)}.get(strategy, 1)
+    shifts = {"canary": 2, "linear": steps(step_percent)}.get(strategy, 1)
     minutes = canary_minutes if strategy == "canary" else step_minutes
     return Rollout(
         until_serving=(*start, *_shifting(shifts, minutes * 60)),
@@ -184,8 +186,3 @@ def _shifting(shifts: int, between: int) -> tuple[Part, ...]:
         return (moved,)
     waits = shifts - 1
     return (moved, Part(f"{waits} waits before the rest moves", waits * between))
-
-
-def _steps(percent: float) -> int:
-    """Steps to all of the traffic; ECS knows tenths of a percent."""
-    return -(-1000 // round(percent * 10))

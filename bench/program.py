@@ -48,7 +48,6 @@ def _program(services: int) -> None:
                 cpu=1024,
                 memory=2048,
                 desired_count=1,
-                spot=False,
                 subnet_ids=outputs.task_subnets,
                 security_group_ids=[outputs.task_security_group],
                 target_group_arn=outputs.target_group,

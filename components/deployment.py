@@ -16,6 +16,11 @@ MOST_MINUTES = 1440
 class Rolling:
     """New tasks beside the old ones, which go as soon as the new ones are well."""
 
+    @property
+    def waits(self) -> int:
+        """Minutes that ECS waits by design."""
+        return 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlueGreen:
@@ -29,6 +34,11 @@ class BlueGreen:
     def __post_init__(self) -> None:
         """Raise ValueError for a time that ECS refuses."""
         _check_minutes("bake_minutes", self.bake_minutes)
+
+    @property
+    def waits(self) -> int:
+        """Minutes that ECS waits by design."""
+        return self.bake_minutes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +64,11 @@ class Canary:
         _check_minutes("minutes", self.minutes)
         _check_minutes("bake_minutes", self.bake_minutes)
 
+    @property
+    def waits(self) -> int:
+        """Minutes that ECS waits by design."""
+        return self.minutes + self.bake_minutes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
@@ -77,9 +92,20 @@ class Linear:
         _check_minutes("step_minutes", self.step_minutes)
         _check_minutes("bake_minutes", self.bake_minutes)
 
+    @property
+    def waits(self) -> int:
+        """Minutes that ECS waits by design."""
+        return (steps(self.step_percent) - 1) * self.step_minutes + self.bake_minutes
+
 
 Deployment = Rolling | BlueGreen | Canary | Linear
 """Any of them."""
+
+
+def steps(percent: float) -> int:
+    """Return how many steps of this size move all of the traffic."""
+    tenths = round(percent * 10)
+    return -(-1000 // tenths)
 
 
 def _check_minutes(name: str, minutes: int) -> None:

@@ -1,22 +1,27 @@
-"""A web service on ECS Fargate: cluster, roles, task and rolling deployment."""
+"""A web service on ECS Fargate: cluster, roles, task and deployments."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
 
 from components import iam
 from components.container_definitions import HealthCheck
+from components.deployment import BlueGreen, Canary, Deployment, Linear, Rolling
 from components.task_definition import TaskArgs, TaskContainer, define_task
+from components.traffic import InfrastructureRole, TrafficArgs, infrastructure_role
 
 APP = "app"
 """Name of the container that serves requests."""
 
 MIGRATE = "migrate"
 """Name of the container that runs before it."""
+
+_PATIENCE = 20
+"""Minutes that the provider waits for a deployment when nobody says otherwise."""
 
 # Where the agent of ECS Exec writes (containers-roadmap #1359).
 _EXEC_PATHS = ("/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm")
@@ -30,10 +35,20 @@ class ServiceArgs(TaskArgs):
     health_check: liveness of the app, asked inside the container.
     migrate_command: run to the end before the app starts; empty for none.
     desired_count: tasks to keep running.
-    spot: spare capacity, up to 70 % cheaper and taken away at two minutes' notice.
+    autoscaled: the count is somebody else's after the creation: changes are ignored.
+    spot_percent: share of the tasks (0-100), beyond `on_demand_base`, on spare
+        capacity: up to 70 % cheaper and taken away at two minutes' notice.
+    on_demand_base: tasks (0-100000) that run on regular capacity in any case.
     subnet_ids, security_group_ids: private network of the tasks.
     target_group_arn: where tasks register; it must be in use by a listener. The
         `stop_timeout` is not to be shorter than its deregistration delay.
+    traffic: second target group and rules; without them deployments are rolling. Keep
+        them while any other strategy was ever in use: the tasks may be in either group.
+        AWS wants them there by a rolling deployment before the strategy changes.
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/update-rolling-to-bluegreen.html
+    deployment: how a new version takes over.
+    alarm_names: CloudWatch alarms any of which undoes a deployment that runs.
+    container_insights: metrics of tasks and containers, at a price (ECS.12).
     log_group_name: defaults to `/ecs/NAME`; encrypted with the secrets' key.
     log_retention_days: a value that CloudWatch Logs offers.
     keep_logs: protect the log group from deletion.
@@ -52,10 +67,16 @@ class ServiceArgs(TaskArgs):
     health_check: HealthCheck
     migrate_command: Sequence[str]
     desired_count: int
-    spot: bool = False
+    autoscaled: bool = False
+    spot_percent: int = 0
+    on_demand_base: int = 0
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_ids: Sequence[pulumi.Input[str]]
     target_group_arn: pulumi.Input[str]
+    traffic: TrafficArgs | None = None
+    deployment: Deployment = field(default_factory=Rolling)
+    alarm_names: Sequence[pulumi.Input[str]] = ()
+    container_insights: bool = True
     log_group_name: str | None = None
     log_retention_days: int = 30
     keep_logs: bool = False
@@ -69,9 +90,28 @@ class ServiceArgs(TaskArgs):
         """Refuse what ECS would refuse late or, worse, accept.
 
         Raises:
-            ValueError: for what no task can have, and no room for a roll-out.
+            ValueError: for what no task can have, no room for a roll-out, a share out
+                of range, and traffic that moves without rules or without alarms.
         """
         super().__post_init__()
+        if not 0 <= self.spot_percent <= 100:
+            raise ValueError(
+                f"spot_percent: {self.spot_percent} must be between 0 and 100"
+            )
+        if not 0 <= self.on_demand_base <= 100_000:
+            raise ValueError(
+                f"on_demand_base: {self.on_demand_base} must be between 0 and 100000"
+            )
+        if not isinstance(self.deployment, Rolling):
+            if self.traffic is None:
+                raise ValueError(
+                    "deployment: moves traffic between two target groups; give traffic"
+                )
+            if not self.alarm_names:
+                raise ValueError(
+                    "deployment: moves traffic to a version that nothing watches; "
+                    "give alarm_names"
+                )
         if self.deployment_maximum_percent <= 100:
             raise ValueError(
                 f"deployment_maximum_percent: {self.deployment_maximum_percent} leaves "
@@ -86,16 +126,23 @@ class Service(pulumi.ComponentResource):
     requests only when the migration before it has succeeded and the load balancer
     has seen it well; a circuit breaker goes back to the last good release.
 
-    Roles: as `define_task` says. Two calls know no resource and stand on `*`:
-    `ecr:GetAuthorizationToken`, and with ECS Exec the `ssmmessages` channels and
-    `logs:DescribeLogGroups`.
+    The other strategies run the new version in full beside the old one and move the
+    traffic; alarms move it back. ECS has the circuit breaker for rolling deployments
+    only: new tasks that never become well leave the old ones serving, and the update
+    ends when the provider has waited long enough.
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
+
+    Roles: as `define_task` and `infrastructure_role` say. What stands on `*` are calls
+    that know no resource: `ecr:GetAuthorizationToken`, with ECS Exec the `ssmmessages`
+    channels and `logs:DescribeLogGroups`, and those that describe load balancers.
 
     The image: directories in `writable_paths` are mounted empty and owned by root
     unless its Dockerfile creates them, owned by `uid`, and names them in `VOLUME`
     (AWS ECS guide, "Use bind mounts"). They go with the task.
 
     A change between Spot and regular capacity would replace the service; forcing a
-    new deployment on every change of it, as is set here, makes it an update.
+    new deployment on every change of it, as is set here, makes it an update. A change
+    of the strategy is one anyway.
     """
 
     cluster_name: pulumi.Output[str]
@@ -139,7 +186,10 @@ class Service(pulumi.ComponentResource):
             name,
             name=name,
             settings=[
-                aws.ecs.ClusterSettingArgs(name="containerInsights", value="enabled")
+                aws.ecs.ClusterSettingArgs(
+                    name="containerInsights",
+                    value="enabled" if args.container_insights else "disabled",
+                )
             ],
             configuration=_exec_configuration(args, log_group),
             opts=child,
@@ -159,6 +209,12 @@ class Service(pulumi.ComponentResource):
             policies=_policies(args, log_group),
             parent=self,
         )
+        mover = (
+            infrastructure_role(name, args.traffic, args.target_group_arn, self)
+            if args.traffic
+            else None
+        )
+        rolling = isinstance(args.deployment, Rolling)
         service = aws.ecs.Service(
             name,
             name=name,
@@ -166,31 +222,23 @@ class Service(pulumi.ComponentResource):
             task_definition=task.definition.arn,
             desired_count=args.desired_count,
             platform_version="LATEST",
-            capacity_provider_strategies=[
-                aws.ecs.ServiceCapacityProviderStrategyArgs(
-                    capacity_provider="FARGATE_SPOT" if args.spot else "FARGATE",
-                    weight=1,
-                )
-            ],
+            capacity_provider_strategies=_capacity(args),
             force_new_deployment=True,
             network_configuration=aws.ecs.ServiceNetworkConfigurationArgs(
                 subnets=args.subnet_ids,
                 security_groups=args.security_group_ids,
                 assign_public_ip=False,
             ),
-            load_balancers=[
-                aws.ecs.ServiceLoadBalancerArgs(
-                    target_group_arn=args.target_group_arn,
-                    container_name=APP,
-                    container_port=args.port,
-                )
-            ],
+            load_balancers=[_load_balancer(args, mover)],
             health_check_grace_period_seconds=args.health_grace_period,
             deployment_minimum_healthy_percent=100,
             deployment_maximum_percent=args.deployment_maximum_percent,
+            deployment_configuration=_deployment(args.deployment),
+            # Said aloud: the provider reads nothing as no change.
             deployment_circuit_breaker=aws.ecs.ServiceDeploymentCircuitBreakerArgs(
-                enable=True, rollback=True
+                enable=rolling, rollback=rolling
             ),
+            alarms=_alarms(args),
             availability_zone_rebalancing="ENABLED",
             enable_execute_command=args.execute_command,
             enable_ecs_managed_tags=True,
@@ -200,7 +248,14 @@ class Service(pulumi.ComponentResource):
             # of ECS Exec gives up before it may open its channels.
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[*task.policies, capacity, *args.starts_after],
+                depends_on=[
+                    *task.policies,
+                    *([mover.policy] if mover else []),
+                    capacity,
+                    *args.starts_after,
+                ],
+                ignore_changes=["desired_count"] if args.autoscaled else None,
+                custom_timeouts=_timeouts(args.deployment),
             ),
         )
 
@@ -224,6 +279,95 @@ class Service(pulumi.ComponentResource):
                 "task_role_arn": self.task_role_arn,
             }
         )
+
+
+def _capacity(
+    args: ServiceArgs,
+) -> list[aws.ecs.ServiceCapacityProviderStrategyArgs]:
+    regular = 100 - args.spot_percent
+    if args.on_demand_base:
+        # A weight of 0 places no task, and ECS does not except those of the base.
+        regular = max(regular, 1)
+    if not args.spot_percent:
+        return [_share("FARGATE", 1)]
+    if not regular:
+        return [_share("FARGATE_SPOT", 1)]
+    return [
+        _share("FARGATE", regular, base=args.on_demand_base or None),
+        _share("FARGATE_SPOT", args.spot_percent),
+    ]
+
+
+def _share(
+    provider: str, weight: int, base: int | None = None
+) -> aws.ecs.ServiceCapacityProviderStrategyArgs:
+    return aws.ecs.ServiceCapacityProviderStrategyArgs(
+        capacity_provider=provider, weight=weight, base=base
+    )
+
+
+def _load_balancer(
+    args: ServiceArgs, mover: InfrastructureRole | None
+) -> aws.ecs.ServiceLoadBalancerArgs:
+    moved = None
+    if args.traffic and mover:
+        moved = aws.ecs.ServiceLoadBalancerAdvancedConfigurationArgs(
+            alternate_target_group_arn=args.traffic.alternate_target_group_arn,
+            production_listener_rule=args.traffic.production_rule_arn,
+            test_listener_rule=args.traffic.test_rule_arn,
+            role_arn=mover.role.arn,
+        )
+    return aws.ecs.ServiceLoadBalancerArgs(
+        target_group_arn=args.target_group_arn,
+        container_name=APP,
+        container_port=args.port,
+        advanced_configuration=moved,
+    )
+
+
+def _deployment(wanted: Deployment) -> aws.ecs.ServiceDeploymentConfigurationArgs:
+    match wanted:
+        case Rolling():
+            return aws.ecs.ServiceDeploymentConfigurationArgs(strategy="ROLLING")
+        case BlueGreen():
+            return aws.ecs.ServiceDeploymentConfigurationArgs(
+                strategy="BLUE_GREEN", bake_time_in_minutes=str(wanted.bake_minutes)
+            )
+        case Canary():
+            return aws.ecs.ServiceDeploymentConfigurationArgs(
+                strategy="CANARY",
+                bake_time_in_minutes=str(wanted.bake_minutes),
+                canary_configuration=aws.ecs.ServiceDeploymentConfigurationCanaryConfigurationArgs(
+                    canary_percent=wanted.percent,
+                    canary_bake_time_in_minutes=str(wanted.minutes),
+                ),
+            )
+        case Linear():
+            return aws.ecs.ServiceDeploymentConfigurationArgs(
+                strategy="LINEAR",
+                bake_time_in_minutes=str(wanted.bake_minutes),
+                linear_configuration=aws.ecs.ServiceDeploymentConfigurationLinearConfigurationArgs(
+                    step_percent=wanted.step_percent,
+                    step_bake_time_in_minutes=str(wanted.step_minutes),
+                ),
+            )
+
+
+def _timeouts(wanted: Deployment) -> pulumi.CustomTimeouts | None:
+    """What the provider waits for a deployment by itself, and what that waits."""
+    if not wanted.waits:
+        return None
+    patience = f"{_PATIENCE + wanted.waits}m"
+    return pulumi.CustomTimeouts(create=patience, update=patience)
+
+
+def _alarms(args: ServiceArgs) -> aws.ecs.ServiceAlarmsArgs | None:
+    """None rather than an empty list, which the provider would not send."""
+    if not args.alarm_names:
+        return None
+    return aws.ecs.ServiceAlarmsArgs(
+        alarm_names=args.alarm_names, enable=True, rollback=True
+    )
 
 
 def _containers(args: ServiceArgs) -> list[TaskContainer]:

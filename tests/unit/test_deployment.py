@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.deployment import BlueGreen, Canary, Linear
+from components.deployment import BlueGreen, Canary, Deployment, Linear, Rolling
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,20 @@ def test_what_ecs_refuses_is_refused_at_once(
 ):
     with pytest.raises(ValueError, match=message):
         strategy(**given)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "minutes"),
+    [
+        (Rolling(), 0),
+        (BlueGreen(bake_minutes=5), 5),
+        (Canary(minutes=4, bake_minutes=5), 9),
+        (Linear(step_percent=20.0, step_minutes=3, bake_minutes=5), 4 * 3 + 5),
+        (Linear(step_percent=11.0, step_minutes=3, bake_minutes=0), 9 * 3),
+        (Linear(step_percent=100.0, step_minutes=3, bake_minutes=0), 0),
+    ],
+)
+def test_a_strategy_waits_between_its_steps_and_for_the_bake(
+    strategy: Deployment, minutes: int
+):
+    assert strategy.waits == minutes

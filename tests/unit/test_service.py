@@ -7,8 +7,11 @@ import pulumi
 import pytest
 
 from components.container_definitions import HealthCheck
+from components.deployment import BlueGreen, Canary, Linear, Rolling
 from components.service import Service, ServiceArgs
+from components.shared_directory import SharedDirectory
 from components.task_definition import repository_arn
+from components.traffic import TrafficArgs
 from tests.graph import UNKNOWN, Graph
 
 ACCOUNT = "123456789012"
@@ -271,16 +274,260 @@ def test_tasks_are_private_and_behind_the_load_balancer(graph):
     ]
 
 
-@pytest.mark.parametrize(
-    ("spot", "provider"), [(False, "FARGATE"), (True, "FARGATE_SPOT")]
-)
-def test_capacity_changes_in_place(graph, spot, provider):
-    build(graph, spot=spot)
+def capacity(graph: Graph) -> list[Any]:
+    return graph.one(SERVICE)["capacityProviderStrategies"]
+
+
+def test_capacity_is_regular_by_default(graph):
+    build(graph)
+    assert capacity(graph) == [{"capacityProvider": "FARGATE", "weight": 1}]
+    build(graph, on_demand_base=2)
+    assert capacity(graph) == [{"capacityProvider": "FARGATE", "weight": 1}]
+
+
+def test_spare_capacity_alone_has_no_second_provider(graph):
+    build(graph, spot_percent=100)
+    assert capacity(graph) == [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+
+
+def test_a_share_of_the_tasks_runs_on_spare_capacity_beyond_a_base(graph):
+    build(graph, spot_percent=70, on_demand_base=2)
+    assert capacity(graph) == [
+        {"capacityProvider": "FARGATE", "base": 2, "weight": 30},
+        {"capacityProvider": "FARGATE_SPOT", "weight": 70},
+    ]
+
+
+def test_a_base_has_a_weight_or_ecs_would_place_no_task_of_it(graph):
+    build(graph, spot_percent=100, on_demand_base=1)
+    regular, spot = capacity(graph)
+    assert (regular["capacityProvider"], regular["base"]) == ("FARGATE", 1)
+    assert regular["weight"] == 1
+    assert spot["weight"] == 100
+
+
+@pytest.mark.parametrize("changes", [{}, {"spot_percent": 50}, {"spot_percent": 100}])
+def test_capacity_changes_in_place(graph, changes):
+    build(graph, **changes)
     service = graph.one(SERVICE)
-    (strategy,) = service["capacityProviderStrategies"]
-    assert strategy["capacityProvider"] == provider
     assert service["forceNewDeployment"] is True
     assert "launchType" not in service.inputs
+
+
+def test_the_count_is_the_programs_until_something_scales(graph):
+    build(graph)
+    assert graph.one(SERVICE).ignore_changes == ()
+    build(graph, autoscaled=True)
+    service = graph.one(SERVICE)
+    assert service.ignore_changes == ("desiredCount",)
+    assert service["desiredCount"] == 2
+
+
+RULES = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/app/app"
+GROUPS = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup"
+MOVED: dict[str, Any] = {
+    "target_group_arn": f"{GROUPS}/app/1",
+    "traffic": TrafficArgs(
+        alternate_target_group_arn=f"{GROUPS}/alternate/2",
+        production_rule_arn=f"{RULES}/balancer/443/rule",
+        test_rule_arn=f"{RULES}/balancer/8443/rule",
+    ),
+    "alarm_names": ["app-5xx", "app-latency"],
+}
+
+
+def test_rolling_is_the_usual_strategy_and_says_so(graph):
+    build(graph)
+    service = graph.one(SERVICE)
+    assert service["deploymentConfiguration"] == {"strategy": "ROLLING"}
+    assert "alarms" not in service.inputs
+    assert "advancedConfiguration" not in service["loadBalancers"][0]
+    assert [role.name for role in graph.all(ROLE)] == ["app-execution", "app-task"]
+
+
+@pytest.mark.parametrize(
+    ("deployment", "configuration"),
+    [
+        (
+            BlueGreen(bake_minutes=7),
+            {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": "7"},
+        ),
+        (
+            Canary(percent=12.5, minutes=4, bake_minutes=7),
+            {
+                "strategy": "CANARY",
+                "bakeTimeInMinutes": "7",
+                "canaryConfiguration": {
+                    "canaryPercent": 12.5,
+                    "canaryBakeTimeInMinutes": "4",
+                },
+            },
+        ),
+        (
+            Linear(step_percent=25.0, step_minutes=3, bake_minutes=0),
+            {
+                "strategy": "LINEAR",
+                "bakeTimeInMinutes": "0",
+                "linearConfiguration": {
+                    "stepPercent": 25.0,
+                    "stepBakeTimeInMinutes": "3",
+                },
+            },
+        ),
+    ],
+)
+def test_the_strategy_moves_the_traffic_between_two_groups(
+    graph, deployment, configuration
+):
+    build(graph, deployment=deployment, **MOVED)
+    service = graph.one(SERVICE)
+    assert service["deploymentConfiguration"] == configuration
+    # The circuit breaker is for rolling deployments only.
+    assert service["deploymentCircuitBreaker"] == {"enable": False, "rollback": False}
+    (balancer,) = service["loadBalancers"]
+    assert balancer["targetGroupArn"] == f"{GROUPS}/app/1"
+    assert balancer["advancedConfiguration"] == {
+        "alternateTargetGroupArn": f"{GROUPS}/alternate/2",
+        "productionListenerRule": f"{RULES}/balancer/443/rule",
+        "testListenerRule": f"{RULES}/balancer/8443/rule",
+        "roleArn": graph.one(ROLE, "app-infrastructure").outputs["arn"],
+    }
+
+
+def test_a_service_can_be_set_up_for_it_while_it_still_rolls(graph):
+    build(graph, deployment=Rolling(), **MOVED)
+    service = graph.one(SERVICE)
+    assert service["deploymentConfiguration"] == {"strategy": "ROLLING"}
+    assert service["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
+    assert "advancedConfiguration" in service["loadBalancers"][0]
+
+
+def test_a_change_of_the_strategy_changes_the_service_and_nothing_else(graph):
+    build(graph, deployment=Rolling(), **MOVED)
+    before = {resource.urn: resource for resource in graph.resources}
+    build(graph, deployment=Canary(), **MOVED)
+    after = {resource.urn: resource for resource in graph.resources}
+    assert before.keys() == after.keys()
+    changed = [urn for urn in after if before[urn].inputs != after[urn].inputs]
+    assert changed == [graph.one(SERVICE).urn]
+
+
+def test_alarms_undo_a_deployment(graph):
+    build(graph, alarm_names=["app-5xx"])
+    assert graph.one(SERVICE)["alarms"] == {
+        "alarmNames": ["app-5xx"],
+        "enable": True,
+        "rollback": True,
+    }
+
+
+def test_ecs_moves_this_traffic_and_no_other(graph):
+    build(graph, deployment=BlueGreen(), **MOVED)
+    found = statements(graph, "app-infrastructure")
+    assert found["MoveTasks"]["Resource"] == [
+        f"{GROUPS}/alternate/2",
+        f"{GROUPS}/app/1",
+    ]
+    listeners = RULES.replace("listener-rule", "listener")
+    assert found["MoveTraffic"]["Resource"] == [
+        f"{RULES}/balancer/443/rule",
+        f"{RULES}/balancer/8443/rule",
+        f"{listeners}/balancer/443",
+        f"{listeners}/balancer/8443",
+    ]
+    looks = found.pop("LookAtLoadBalancers")
+    assert all(":Describe" in action for action in looks["Action"])
+    assert all("*" not in one["Resource"] for one in found.values())
+
+
+def test_ecs_itself_uses_the_role_that_moves_traffic_before_it_is_needed(graph):
+    build(graph, deployment=BlueGreen(), **MOVED)
+    role = graph.one(ROLE, "app-infrastructure")
+    (statement,) = graph.policy(ROLE, "app-infrastructure", "assumeRolePolicy")[
+        "Statement"
+    ]
+    assert statement["Principal"] == {"Service": "ecs.amazonaws.com"}
+    assert statement["Condition"] == {
+        "StringEqualsIfExists": {"aws:SourceAccount": ACCOUNT}
+    }
+    rights = graph.one(ROLE_POLICY, "app-infrastructure")
+    assert rights["role"] == role.outputs["name"]
+    assert rights in graph.dependencies(graph.one(SERVICE))
+
+
+def test_a_test_rule_can_be_missing(graph):
+    traffic = TrafficArgs(
+        alternate_target_group_arn=f"{GROUPS}/alternate/2",
+        production_rule_arn=f"{RULES}/balancer/443/rule",
+    )
+    build(graph, deployment=BlueGreen(), **{**MOVED, "traffic": traffic})
+    (balancer,) = graph.one(SERVICE)["loadBalancers"]
+    assert "testListenerRule" not in balancer["advancedConfiguration"]
+    moved = statements(graph, "app-infrastructure")["MoveTraffic"]["Resource"]
+    assert len(moved) == 2
+
+
+@pytest.mark.parametrize(
+    ("deployment", "patience"),
+    [
+        (Rolling(), None),
+        (BlueGreen(bake_minutes=0), None),
+        (BlueGreen(bake_minutes=30), "50m"),
+        (Canary(minutes=10, bake_minutes=5), "35m"),
+        (Linear(step_percent=10.0, step_minutes=6, bake_minutes=5), "79m"),
+    ],
+)
+def test_an_update_waits_longer_than_the_deployment_does(graph, deployment, patience):
+    seen: list[Any] = []
+
+    def look(one: pulumi.ResourceTransformationArgs) -> None:
+        if one.type_ == SERVICE:
+            seen.append(one.opts.custom_timeouts)
+
+    opts = pulumi.ResourceOptions(transformations=[look])
+    graph.build(lambda: Service("app", args(deployment=deployment, **MOVED), opts=opts))
+    (timeouts,) = seen
+    assert (timeouts and (timeouts.create, timeouts.update)) == (
+        (patience, patience) if patience else None
+    )
+
+
+def test_directories_that_outlive_tasks_are_mounted_in_both_containers(graph):
+    efs = f"arn:aws:elasticfilesystem:eu-central-1:{ACCOUNT}"
+    uploads = SharedDirectory(
+        path="/app/uploads",
+        file_system_id="fs-1",
+        file_system_arn=f"{efs}:file-system/fs-1",
+        access_point_id="fsap-1",
+        access_point_arn=f"{efs}:access-point/fsap-1",
+    )
+    build(graph, shared=[uploads], writable_paths=["/app/logs"])
+    (volume,) = [v for v in graph.one(TASK)["volumes"] if v["name"] == "app-uploads"]
+    assert volume["efsVolumeConfiguration"] == {
+        "fileSystemId": "fs-1",
+        "transitEncryption": "ENABLED",
+        "authorizationConfig": {"accessPointId": "fsap-1", "iam": "ENABLED"},
+    }
+    for container in containers(graph).values():
+        mounts = {m["sourceVolume"]: m for m in container["mountPoints"]}
+        assert mounts["app-uploads"]["containerPath"] == "/app/uploads"
+        assert mounts["app-uploads"]["readOnly"] is False
+    (mount,) = graph.policy(ROLE_POLICY, "app-shared")["Statement"]
+    assert mount["Resource"] == f"{efs}:file-system/fs-1"
+    assert mount["Condition"] == {
+        "StringEquals": {
+            "elasticfilesystem:AccessPointArn": f"{efs}:access-point/fsap-1"
+        }
+    }
+    rights = graph.one(ROLE_POLICY, "app-shared")
+    assert rights in graph.dependencies(graph.one(SERVICE))
+
+
+def test_the_metrics_of_containers_can_be_saved(graph):
+    build(graph, container_insights=False)
+    assert graph.one(CLUSTER)["settings"] == [
+        {"name": "containerInsights", "value": "disabled"}
+    ]
 
 
 def test_the_service_waits_for_its_role_and_its_capacity(graph):
@@ -409,6 +656,14 @@ def test_tasks_start_when_the_shells_agent_may_open_its_channels(graph):
         ({"writable_paths": ["/a/b", "/a-b"]}, "/a/b, /a-b give one volume name"),
         ({"environment": {"JWT_SECRET": "x"}}, "JWT_SECRET: in environment and in"),
         ({"deployment_maximum_percent": 100}, "100 leaves no room"),
+        ({"spot_percent": 101}, "spot_percent: 101 must be between 0 and 100"),
+        ({"spot_percent": -1}, "spot_percent: -1 must be between"),
+        ({"on_demand_base": -1}, "on_demand_base: -1 must be between"),
+        ({"deployment": BlueGreen()}, "between two target groups; give traffic"),
+        (
+            {**MOVED, "deployment": Canary(), "alarm_names": []},
+            "a version that nothing watches",
+        ),
     ],
 )
 def test_what_ecs_would_refuse_late_is_refused_at_once(changes, message):
@@ -430,3 +685,18 @@ def test_a_preview_without_known_references_is_complete(graph):
     assert graph.one(SERVICE)["name"] == "app"
     assert outputs["cluster_name"] == "app"
     assert outputs["task_definition_arn"] == UNKNOWN
+
+
+def test_a_preview_with_rules_that_are_not_made_yet_is_complete(graph):
+    def program() -> Service:
+        rule = pulumi.CustomResource("aws:sns/topic:Topic", "rule", {"arn": None})
+        traffic = TrafficArgs(
+            alternate_target_group_arn=rule.id, production_rule_arn=rule.id
+        )
+        return Service(
+            "app", args(**{**MOVED, "traffic": traffic, "deployment": Linear()})
+        )
+
+    graph.build(program, preview=True)
+    assert graph.one(ROLE, "app-infrastructure")["assumeRolePolicy"] == UNKNOWN
+    assert graph.one(SERVICE)["deploymentConfiguration"]["strategy"] == "LINEAR"
