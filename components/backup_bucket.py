@@ -1,0 +1,179 @@
+"""Bucket for backups that the app makes itself: dumps and archives of its uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import iam
+from components.bucket import Expiry, make_bucket
+from names import BUCKET_LIMIT, bounded
+
+DUMPS = "dumps/"
+"""Prefix of the dumps of the database."""
+
+UPLOADS = "uploads/"
+"""Prefix of the archives of uploaded files."""
+
+NONCURRENT_DAYS = 7
+"""Time to get a backup back that was overwritten or deleted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupBucketArgs:
+    """What a backup bucket needs to know.
+
+    account_id: account that the backups stay in.
+    kms_key_arn: customer key that encrypts them.
+    dump_days, archive_days: days until a dump, or an archive of uploads, is deleted
+        (1 or more); as the deployment guide has it ("Backup & Recovery").
+    keep: whether a bucket with backups in it refuses to be deleted.
+    """
+
+    account_id: pulumi.Input[str]
+    kms_key_arn: pulumi.Input[str]
+    dump_days: int = 30
+    archive_days: int = 7
+    keep: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what S3 would refuse late.
+
+        Raises:
+            ValueError: for less than a day.
+        """
+        for key in ("dump_days", "archive_days"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: {getattr(self, key)} must be 1 or more")
+
+
+class BackupBucket(pulumi.ComponentResource):
+    """A locked S3 bucket for backups of one account, encrypted with one key.
+
+    Locked as `make_bucket` says. Whoever puts an object need not speak of encryption:
+    the bucket has its key. Who names another way or another key is refused; `aws:kms`
+    without a key would mean AWS's own.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
+
+    Nobody outside of the account is let in, whatever else the policy may say one day
+    (S3.6). `may_write` is all that a job needs: it cannot read or delete a backup,
+    and what it overwrites can be got back.
+    """
+
+    bucket_name: pulumi.Output[str]
+    """Name of the bucket; known only once its policy is in place."""
+
+    bucket_arn: pulumi.Output[str]
+    """ARN of the bucket."""
+
+    def __init__(
+        self,
+        name: str,
+        args: BackupBucketArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("stromhaltig:aws:BackupBucket", name, None, opts)
+        bucket = make_bucket(
+            bounded(f"{name}-backups", BUCKET_LIMIT),
+            expiries=[
+                Expiry(
+                    id=prefix.rstrip("/"),
+                    prefix=prefix,
+                    days=days,
+                    noncurrent_days=NONCURRENT_DAYS,
+                )
+                for prefix, days in (
+                    (DUMPS, args.dump_days),
+                    (UPLOADS, args.archive_days),
+                )
+            ],
+            statements=lambda arn: pulumi.Output.all(
+                args.account_id, args.kms_key_arn
+            ).apply(lambda known: _statements(arn, *known)),
+            kms_key_arn=args.kms_key_arn,
+            force_destroy=not args.keep,
+            parent=self,
+        )
+
+        self._kms_key_arn = args.kms_key_arn
+        self.bucket_name = bucket.name
+        self.bucket_arn = bucket.arn
+        self.register_outputs(
+            {"bucket_name": self.bucket_name, "bucket_arn": self.bucket_arn}
+        )
+
+    def may_write(self, prefix: str) -> pulumi.Output[Sequence[Mapping[str, object]]]:
+        """Return the IAM statements of a job that puts backups under the prefix.
+
+        Putting a large object in parts takes the right to decrypt, too.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+        """
+        return pulumi.Output.all(self.bucket_arn, self._kms_key_arn).apply(
+            lambda known: _write_statements(prefix, *known)
+        )
+
+
+def _statements(
+    bucket_arn: str, account_id: str, kms_key_arn: str
+) -> list[dict[str, object]]:
+    put = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"{bucket_arn}/*",
+    }
+    return [
+        {
+            "Sid": "OnlyOfTheAccount",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [bucket_arn, f"{bucket_arn}/*"],
+            "Condition": {
+                "StringNotEquals": {"aws:PrincipalAccount": account_id},
+                "Bool": {"aws:PrincipalIsAWSService": "false"},
+            },
+        },
+        {
+            "Sid": "OnlyWithTheKey",
+            **put,
+            "Condition": {
+                "Null": {"s3:x-amz-server-side-encryption": "false"},
+                "StringNotEquals": {
+                    "s3:x-amz-server-side-encryption-aws-kms-key-id": kms_key_arn
+                },
+            },
+        },
+        {
+            "Sid": "NoKeysOfCustomers",
+            **put,
+            "Condition": {
+                "Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}
+            },
+        },
+    ]
+
+
+def _write_statements(
+    prefix: str, bucket_arn: str, kms_key_arn: str
+) -> list[dict[str, object]]:
+    region = iam.place_of(kms_key_arn).region
+    return [
+        {
+            "Sid": "WriteBackups",
+            "Effect": "Allow",
+            "Action": ["s3:AbortMultipartUpload", "s3:PutObject"],
+            "Resource": f"{bucket_arn}/{prefix}*",
+        },
+        {
+            "Sid": "EncryptBackups",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": kms_key_arn,
+            "Condition": {
+                "StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}
+            },
+        },
+    ]
