@@ -125,6 +125,9 @@ class Firewall(pulumi.ComponentResource):
     ) -> None:
         super().__init__("stromhaltig:aws:Firewall", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        # AWS knows these by what they are attached to: to delete the old one after
+        # the new one was made would take the new one away.
+        sole = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
 
         acl = aws.wafv2.WebAcl(
             name,
@@ -146,7 +149,7 @@ class Firewall(pulumi.ComponentResource):
                 name,
                 resource_arn=args.load_balancer_arn,
                 web_acl_arn=acl.arn,
-                opts=child,
+                opts=sole,
             )
         log_group = aws.cloudwatch.LogGroup(
             f"{name}-firewall",
@@ -173,7 +176,9 @@ class Firewall(pulumi.ComponentResource):
             ],
             logging_filter=_keep("BLOCK", "COUNT"),
             # AWS would add the permission by itself, and nobody would own it.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+            opts=pulumi.ResourceOptions.merge(
+                sole, pulumi.ResourceOptions(depends_on=[permission])
+            ),
         )
 
         self.arn = acl.arn

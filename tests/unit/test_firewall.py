@@ -321,6 +321,12 @@ def test_a_load_balancer_is_put_behind_it(graph):
     assert graph.one(ACL)["scope"] == "REGIONAL"
 
 
+def test_an_attachment_that_is_replaced_is_there_afterwards(graph):
+    build(graph)
+    for type_ in (ASSOCIATION, LOGGING):
+        assert graph.one(type_).delete_before_replace
+
+
 def test_a_distribution_names_it_by_itself(graph):
     build(graph, scope="CLOUDFRONT", load_balancer_arn=None, kms_key_arn=None)
     assert graph.all(ASSOCIATION) == []
