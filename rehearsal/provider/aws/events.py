@@ -320,11 +320,8 @@ def _target_key(id: str, known: Properties) -> tuple[str, str, str]:
     if "/" in id:
         rest, _, target = id.rpartition("/")
         return (*_bus_and_name(rest), target)
-    rule, target = known.get("rule"), known.get("targetId")
-    if rule is None:
-        rule = id.removesuffix(f"-{target}")
-    if target is None:
-        target = id.partition(f"{rule}-")[2]
+    target = known.get("targetId") or id.partition(f"{known.get('rule')}-")[2]
+    rule = known.get("rule") or id.removesuffix(f"-{target}")
     bus = id.removesuffix(f"{rule}-{target}").removesuffix("-")
     return bus or known.get("eventBusName", _DEFAULT_BUS), rule, target
 

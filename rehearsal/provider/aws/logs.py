@@ -1,12 +1,14 @@
-"""Rows for CloudWatch Logs: log groups."""
+"""Rows for CloudWatch Logs: log groups and the metrics that filters make of them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.provider.aws.checks import arn, matching, one_of
+from rehearsal.provider.aws.checks import arn, matching, one_of, refusal
 from rehearsal.provider.row import Aws, Row, deleted, given, tag_changes
+from rehearsal.provider.schema import is_unknown
 from rehearsal.provider.server import Invoke
 from rehearsal.provider.wire import Properties
 
@@ -15,6 +17,17 @@ RETENTION_DAYS = (
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 """What CloudWatch offers; 0 keeps for ever."""
+
+_BYTES = ("Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes")
+_BITS = ("Bits", "Kilobits", "Megabits", "Gigabits", "Terabits")
+METRIC_UNITS = (
+    *("None", "Count", "Percent", "Seconds", "Milliseconds", "Microseconds"),
+    *_BYTES,
+    *_BITS,
+    "Count/Second",
+    *(f"{unit}/Second" for unit in (*_BYTES, *_BITS)),
+)
+"""Units of a metric (CloudWatch API, MetricDatum)."""
 
 
 class LogGroup(Row):
@@ -100,5 +113,141 @@ class LogGroup(Row):
             logs.delete_retention_policy(logGroupName=id)
 
 
-ROWS: tuple[type[Row], ...] = (LogGroup,)
+class MetricFilter(Row):
+    """aws.cloudwatch.LogMetricFilter; its id is its name."""
+
+    token = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
+    service = "logs"
+    autoname = "name"
+    name_limit = 512
+    replaces = frozenset({"logGroupName"})
+    updates = frozenset({"metricTransformation", "pattern"})
+    # moto transforms no logs.
+    unverified = frozenset({"applyOnTransformedLogs"})
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        return [
+            *matching(
+                inputs, "name", r"[^:*]{1,512}", "1 to 512 characters without : and *"
+            ),
+            *matching(inputs, "pattern", r"(?s).{0,1024}", "at most 1024 characters"),
+            *matching(
+                inputs,
+                "metricTransformation.name",
+                r"[^:*$]{1,255}",
+                "1 to 255 characters without : * $",
+            ),
+            *matching(
+                inputs,
+                "metricTransformation.namespace",
+                r"[^:*$]{1,255}",
+                "1 to 255 characters without : * $",
+            ),
+            *matching(
+                inputs,
+                "metricTransformation.value",
+                r".{1,100}",
+                "1 to 100 characters",
+            ),
+            *one_of(inputs, "metricTransformation.unit", METRIC_UNITS),
+            *_default_problems(inputs.get("metricTransformation")),
+        ]
+
+    def create(self, aws: Aws, inputs: Properties) -> str:
+        self._put(aws, inputs)
+        return str(inputs["name"])
+
+    def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
+        group, name = _filter_key(id, known)
+        found = aws.client("logs").describe_metric_filters(
+            filterNamePrefix=name, **({"logGroupName": group} if group else {})
+        )["metricFilters"]
+        live = next((one for one in found if one["filterName"] == name), None)
+        if live is None:
+            return None
+        [metric] = live["metricTransformations"]
+        default = metric.get("defaultValue")
+        return {
+            "id": name,
+            "logGroupName": live["logGroupName"],
+            "metricTransformation": {
+                "defaultValue": None if default is None else f"{default:g}",
+                "dimensions": metric.get("dimensions"),
+                "name": metric["metricName"],
+                "namespace": metric["metricNamespace"],
+                "unit": metric.get("unit"),
+                "value": metric["metricValue"],
+            },
+            "name": name,
+            "pattern": live["filterPattern"],
+        }
+
+    def update(
+        self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
+    ) -> None:
+        if changed & self.updates:
+            self.delete(aws, id, old)  # moto would keep both
+            self._put(aws, new)
+
+    def delete(self, aws: Aws, id: str, state: Properties) -> None:
+        group, name = _filter_key(id, state)
+        deleted(
+            aws.client("logs").delete_metric_filter,
+            logGroupName=group,
+            filterName=name,
+        )
+
+    def _put(self, aws: Aws, inputs: Properties) -> None:
+        logs = aws.client("logs")
+        group = str(inputs["logGroupName"])
+        found = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        if group not in {one["logGroupName"] for one in found}:  # moto does not ask
+            raise refusal(
+                "PutMetricFilter",
+                "ResourceNotFoundException",
+                "The specified log group does not exist.",
+            )
+        transformation = inputs["metricTransformation"]
+        metric = given(
+            transformation,
+            dimensions="dimensions",
+            name="metricName",
+            namespace="metricNamespace",
+            unit="unit",
+            value="metricValue",
+        )
+        if transformation.get("defaultValue") not in (None, ""):
+            metric["defaultValue"] = float(transformation["defaultValue"])
+        logs.put_metric_filter(
+            filterName=inputs["name"],
+            filterPattern=inputs["pattern"],
+            logGroupName=group,
+            metricTransformations=[metric],
+        )
+
+
+def _default_problems(transformation: Any) -> list[str]:
+    """A default is a number, and not for a metric with dimensions."""
+    if not isinstance(transformation, Mapping):
+        return []
+    default = transformation.get("defaultValue")
+    if default is None or is_unknown(default):
+        return []
+    problems = []
+    if not re.fullmatch(r"-?\d+(\.\d+)?", str(default)):
+        problems.append(
+            f'metricTransformation.defaultValue: "{default}" must be a number'
+        )
+    if transformation.get("dimensions"):
+        problems.append("metricTransformation.defaultValue: conflicts with dimensions")
+    return problems
+
+
+def _filter_key(id: str, known: Properties) -> tuple[str, str]:
+    """Log group and filter: from the state, or when imported from GROUP:NAME."""
+    group, _, name = id.rpartition(":")
+    return known.get("logGroupName", group), known.get("name", name)
+
+
+ROWS: tuple[type[Row], ...] = (LogGroup, MetricFilter)
 INVOKES: Mapping[str, Invoke] = {}
