@@ -82,6 +82,9 @@ _ARNS: Mapping[str, str] = {
     ),
     "aws:rds/instance:Instance": "arn:aws:rds:{region}:{account}:db:{name}",
     "aws:s3/bucket:Bucket": "arn:aws:s3:::{name}",
+    "aws:scheduler/scheduleGroup:ScheduleGroup": (
+        "arn:aws:scheduler:{region}:{account}:schedule-group/{name}"
+    ),
     "aws:secretsmanager/secret:Secret": (
         "arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"
     ),
@@ -268,6 +271,9 @@ _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
     "aws:secretsmanager/secretVersion:SecretVersion": lambda new: {
         "versionId": _uuid(new.digest),
         "arn": new.inputs["secretId"],
+    },
+    "aws:sqs/queue:Queue": lambda new: {
+        "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{new.name}",
     },
     "docker-build:index:Image": lambda new: {
         "contextHash": new.digest[::-1],
