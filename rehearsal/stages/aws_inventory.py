@@ -208,4 +208,26 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "DomainName",
     ),
     _listed("event rule", "events", "list_rules", "Rules", "Name"),
+    _listed(
+        "metric filter",
+        "logs",
+        "describe_metric_filters",
+        "metricFilters",
+        "filterName",
+    ),
+    _listed(
+        "dashboard",
+        "cloudwatch",
+        "list_dashboards",
+        "DashboardEntries",
+        "DashboardName",
+    ),
+    _listed("health check", "route53", "list_health_checks", "HealthChecks", "Id"),
+    _listed(
+        "database event subscription",
+        "rds",
+        "describe_event_subscriptions",
+        "EventSubscriptionsList",
+        "CustSubscriptionId",
+    ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rehearsal.provider.aws import (
     acm,
+    dashboards,
     ec2,
     ecr,
     ecs,
@@ -29,6 +30,7 @@ from rehearsal.provider.server import Invoke
 
 _SERVICES = (
     acm,
+    dashboards,
     ec2,
     ecr,
     ecs,
