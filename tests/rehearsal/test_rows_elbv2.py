@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
@@ -24,6 +24,7 @@ from tests.rehearsal.surroundings import target_group as targets_of
 LOAD_BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 TARGET_GROUP = "aws:lb/targetGroup:TargetGroup"
 LISTENER = "aws:lb/listener:Listener"
+RULE = "aws:lb/listenerRule:ListenerRule"
 
 
 def load_balancer(site: Site) -> Case:
@@ -303,11 +304,122 @@ def listener(site: Site) -> Case:
     )
 
 
+def shared_between(first: str, second: str, weights: tuple[int, int]) -> list[Any]:
+    groups = [
+        {"arn": arn, "weight": weight}
+        for arn, weight in zip((first, second), weights, strict=True)
+    ]
+    return [{"type": "forward", "forward": {"targetGroups": groups}}]
+
+
+def listener_rule(site: Site) -> Case:
+    elb = site.client("elbv2")
+    targets, beside = (targets_of(site.aws, number) for number in range(2))
+    here, there = (
+        site.make(
+            LISTENER,
+            loadBalancerArn=balancer_of(site.aws),
+            port=port,
+            defaultActions=forwarding_to(targets),
+        )["arn"]
+        for port in (8100, 8101)
+    )
+    header = {"httpHeaderName": "X-Origin-Verify", "values": ["s3cret"]}
+    return Case(
+        inputs={
+            "listenerArn": here,
+            "priority": 10,
+            "conditions": [{"pathPattern": {"values": ["/*"]}}],
+            "actions": shared_between(targets, beside, (100, 0)),
+        },
+        listing=lambda: [
+            rule["RuleArn"]
+            for listener in (here, there)
+            for rule in elb.describe_rules(ListenerArn=listener)["Rules"]
+            if not rule["IsDefault"]
+        ],
+        updates={
+            "actions": [
+                {
+                    "type": "fixed-response",
+                    "fixedResponse": {
+                        "contentType": "text/plain",
+                        "messageBody": "Forbidden",
+                        "statusCode": "403",
+                    },
+                }
+            ],
+            "conditions": [
+                {"httpHeader": header},
+                {"hostHeader": {"values": ["example.org"]}},
+                {"httpRequestMethod": {"values": ["GET"]}},
+                {"sourceIp": {"values": ["10.0.0.0/8"]}},
+            ],
+            "priority": 20,
+        },
+        replaces={"listenerArn": there},
+        drift=[
+            Drift(
+                act=lambda id: elb.modify_rule(
+                    RuleArn=id,
+                    Actions=[
+                        {
+                            "Type": "forward",
+                            "ForwardConfig": {
+                                "TargetGroups": [
+                                    {"TargetGroupArn": targets, "Weight": 0},
+                                    {"TargetGroupArn": beside, "Weight": 100},
+                                ]
+                            },
+                        }
+                    ],
+                ),
+                seen="actions",
+            ),
+            Drift(
+                act=lambda id: elb.set_rule_priorities(
+                    RulePriorities=[{"RuleArn": id, "Priority": 30}]
+                ),
+                seen="priority",
+            ),
+        ],
+        refused=[
+            ({"priority": 0}, "between 1 and 50000"),
+            ({"listenerArn": "app"}, "an ARN"),
+            ({"actions": [{"type": "forward"}]}, "actions[0].targetGroupArn: missing"),
+            ({"actions": [{"type": "forwards"}]}, 'Did you mean "forward"?'),
+            ({"conditions": []}, "name one or more"),
+            ({"conditions": [{}]}, "one kind, not 0"),
+            (
+                {
+                    "conditions": [
+                        {"httpHeader": header, "pathPattern": {"values": ["/"]}}
+                    ]
+                },
+                "one kind, not 2",
+            ),
+            (
+                {"conditions": [{"queryStrings": [{"value": "x"}]}]},
+                "queryStrings: the rehearsal does not carry",
+            ),
+            (
+                {"conditions": [{"pathPattern": {"regexValues": ["/a+"]}}]},
+                "regexValues: the rehearsal carries values only",
+            ),
+            (
+                {"conditions": [{"httpHeader": {**header, "httpHeaderName": "a b"}}]},
+                "a header's name",
+            ),
+        ],
+    )
+
+
 class TestElbv2Rows(Conformance):
     cases: ClassVar[Mapping[str, Callable[[Site], Case]]] = {
         LOAD_BALANCER: load_balancer,
         TARGET_GROUP: target_group,
         LISTENER: listener,
+        RULE: listener_rule,
     }
 
 
@@ -396,3 +508,48 @@ def test_a_target_group_knows_its_load_balancers_and_outlives_none(site: Site):
         second.destroy()
     listener.destroy()
     second.destroy()
+
+
+def test_a_priority_of_a_listener_has_one_rule_and_the_next_is_free(site: Site):
+    listener = site.make(
+        LISTENER,
+        loadBalancerArn=balancer_of(site.aws),
+        port=8110,
+        defaultActions=forwarding_to(targets_of(site.aws)),
+    )["arn"]
+    program = {
+        "listenerArn": listener,
+        "conditions": [{"pathPattern": {"values": ["/a"]}}],
+        "actions": forwarding_to(targets_of(site.aws)),
+    }
+    first, second = (Resource(RULE, site.aws) for _ in range(2))
+    first.up({**program, "priority": 7})
+    with pytest.raises(ClientError, match="PriorityInUse"):
+        second.up({**program, "priority": 7})
+    second.up(program)
+    assert second.live("priority") == 8
+
+
+def test_a_target_group_behind_a_rule_is_in_use(site: Site):
+    balancer = balancer_of(site.aws)
+    behind = Resource(TARGET_GROUP, site.aws)
+    behind.up({"vpcId": network(site.aws).vpc, "port": 80, "protocol": "HTTP"})
+    listener = site.make(
+        LISTENER,
+        loadBalancerArn=balancer,
+        port=8111,
+        defaultActions=forwarding_to(targets_of(site.aws)),
+    )["arn"]
+    rule = Resource(RULE, site.aws)
+    program = {
+        "listenerArn": listener,
+        "priority": 1,
+        "conditions": [{"pathPattern": {"values": ["/*"]}}],
+        "actions": shared_between(targets_of(site.aws), behind.id, (100, 0)),
+    }
+    rule.up(program)
+    assert behind.live("loadBalancerArns") == [balancer]
+    with pytest.raises(ClientError, match="in use"):
+        behind.destroy()
+    rule.destroy()
+    behind.destroy()

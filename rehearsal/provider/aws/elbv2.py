@@ -1,4 +1,4 @@
-"""Rows for application load balancers: balancer, target group, listener."""
+"""Rows for application load balancers: balancer, target group, listener, rule."""
 
 from __future__ import annotations
 
@@ -332,10 +332,18 @@ def balancers_of(aws: Aws, target_group: str) -> list[str]:
         {
             listener["LoadBalancerArn"]
             for listener in _listeners(aws)
-            for action in listener["DefaultActions"]
+            for action in [*listener["DefaultActions"], *_ruled(aws, listener)]
             if target_group in _targets(action)
         }
     )
+
+
+def _ruled(aws: Aws, listener: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The actions of a listener's rules, besides the default one."""
+    rules = aws.client("elbv2").describe_rules(ListenerArn=listener["ListenerArn"])
+    for rule in rules["Rules"]:
+        if not rule["IsDefault"]:
+            yield from rule["Actions"]
 
 
 def _targets(action: Mapping[str, Any]) -> set[str]:
@@ -633,7 +641,7 @@ class Listener(Elbv2Row):
             *one_of(inputs, "protocol", ("HTTP", "HTTPS")),
             *one_of(inputs, "sslPolicy", _SSL_POLICIES),
             *within(inputs, "port", 1, 65535),
-            *_action_problems(inputs),
+            *_action_problems(inputs, "defaultActions"),
         ]
         if inputs.get("port") is None:
             problems.append("port: missing, and listeners need it")
@@ -730,13 +738,145 @@ def _refuse_unissued(aws: Aws, operation: str, inputs: Properties) -> None:
         )
 
 
-def _action_problems(inputs: Mapping[str, Any]) -> list[str]:
-    actions = inputs.get("defaultActions")
+_CONDITIONS: Mapping[str, tuple[str, str]] = {
+    "hostHeader": ("host-header", "HostHeaderConfig"),
+    "httpHeader": ("http-header", "HttpHeaderConfig"),
+    "httpRequestMethod": ("http-request-method", "HttpRequestMethodConfig"),
+    "pathPattern": ("path-pattern", "PathPatternConfig"),
+    "sourceIp": ("source-ip", "SourceIpConfig"),
+}
+"""Kinds of conditions: the field of the API, and where it has the values."""
+
+_HEADER = {"httpHeaderName": "HttpHeaderName", "values": "Values"}
+
+
+class ListenerRule(Elbv2Row):
+    """aws.lb.ListenerRule."""
+
+    token = "aws:lb/listenerRule:ListenerRule"
+    describe = ("describe_rules", "RuleArns", "Rules")
+    replaces = frozenset({"listenerArn"})
+    updates = frozenset({"actions", "conditions", "priority"})
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        return [
+            *arn(inputs, "listenerArn"),
+            *within(inputs, "priority", 1, 50000),
+            *_action_problems(inputs, "actions"),
+            *_condition_problems(inputs),
+        ]
+
+    def create(self, aws: Aws, inputs: Properties) -> str:
+        listener = inputs["listenerArn"]
+        made = aws.client("elbv2").create_rule(
+            ListenerArn=listener,
+            Priority=inputs.get("priority") or _next_priority(aws, listener),
+            Tags=tag_list(inputs.get("tagsAll")),
+            **self._call(inputs),
+        )
+        return str(made["Rules"][0]["RuleArn"])
+
+    def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
+        live = self.live(aws, id)
+        if live is None:
+            return None
+        return {
+            "actions": [_live_action(one) for one in live["Actions"]],
+            "arn": id,
+            "conditions": [_live_condition(one) for one in live["Conditions"]],
+            "listenerArn": _listener_of(id),
+            "priority": int(live["Priority"]),
+            "tagsAll": self.tags(aws, id),
+        }
+
+    def update(
+        self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
+    ) -> None:
+        elb = aws.client("elbv2")
+        if "priority" in changed and new.get("priority"):
+            elb.set_rule_priorities(
+                RulePriorities=[{"RuleArn": id, "Priority": new["priority"]}]
+            )
+        elb.modify_rule(RuleArn=id, **self._call(new))
+        self.retag(aws, id, old, new)
+
+    def delete(self, aws: Aws, id: str, state: Properties) -> None:
+        deleted(aws.client("elbv2").delete_rule, RuleArn=id)
+
+    def _call(self, inputs: Properties) -> dict[str, Any]:
+        return {
+            "Actions": [_action(one) for one in inputs["actions"]],
+            "Conditions": [_condition(one) for one in inputs["conditions"]],
+        }
+
+
+def _listener_of(rule: str) -> str:
+    return rule.replace(":listener-rule/", ":listener/", 1).rpartition("/")[0]
+
+
+def _next_priority(aws: Aws, listener: str) -> int:
+    """What the real provider takes when the program names none."""
+    rules = aws.client("elbv2").describe_rules(ListenerArn=listener)["Rules"]
+    taken = [int(rule["Priority"]) for rule in rules if not rule["IsDefault"]]
+    return max(taken, default=0) + 1
+
+
+def _condition(condition: Mapping[str, Any]) -> dict[str, Any]:
+    """A condition as the API takes it; it is of one kind."""
+    [(kind, wanted)] = [(k, condition[k]) for k in _CONDITIONS if condition.get(k)]
+    field, config = _CONDITIONS[kind]
+    return {"Field": field, config: given(wanted, **_HEADER)}
+
+
+def _live_condition(live: Mapping[str, Any]) -> Properties:
+    """A condition as the program writes it."""
+    for kind, (field, config) in _CONDITIONS.items():
+        if live["Field"] == field:
+            return {kind: _renamed(live[config], _HEADER)}
+    return {}
+
+
+def _condition_problems(inputs: Mapping[str, Any]) -> list[str]:
+    conditions = inputs.get("conditions")
+    if conditions == []:
+        return ["conditions: empty; name one or more"]
+    problems: list[str] = []
+    for index, one in enumerate(conditions if isinstance(conditions, list) else []):
+        if not isinstance(one, Mapping):
+            continue
+        at = f"conditions[{index}]"
+        kinds = [key for key, value in one.items() if value is not None]
+        problems += [
+            f"{at}.{kind}: the rehearsal does not carry this kind of condition"
+            for kind in kinds
+            if kind not in _CONDITIONS
+        ]
+        if len(kinds) != 1:
+            problems.append(f"{at}: must be of one kind, not {len(kinds)}")
+        problems += [
+            f"{at}.{kind}.regexValues: the rehearsal carries values only"
+            for kind in kinds
+            if value_at(one, f"{kind}.regexValues") is not None
+        ]
+        problems += [
+            f"{at}.{problem}"
+            for problem in matching(
+                one,
+                "httpHeader.httpHeaderName",
+                r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}",
+                "at most 40 characters of a header's name",
+            )
+        ]
+    return problems
+
+
+def _action_problems(inputs: Mapping[str, Any], key: str) -> list[str]:
+    actions = inputs.get(key)
     problems: list[str] = []
     for index, action in enumerate(actions if isinstance(actions, list) else []):
         if not isinstance(action, Mapping):
             continue
-        at = f"defaultActions[{index}]"
+        at = f"{key}[{index}]"
         found = [
             *one_of(action, "type", _ACTIONS),
             *_incomplete(action),
@@ -766,7 +906,7 @@ def _incomplete(action: Mapping[str, Any]) -> list[str]:
 
 
 def _action(action: Mapping[str, Any]) -> dict[str, Any]:
-    """A default action as the API takes it."""
+    """An action as the API takes it."""
     call: dict[str, Any] = {
         "Type": action["type"],
         **given(action, order="Order", targetGroupArn="TargetGroupArn"),
@@ -811,7 +951,7 @@ def _forward(forward: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _live_action(live: Mapping[str, Any]) -> Properties:
-    """A default action as the program writes it."""
+    """An action as the program writes it."""
     action: Properties = {"type": live["Type"]}
     action |= _renamed(live, {"order": "Order", "targetGroupArn": "TargetGroupArn"})
     if "RedirectConfig" in live:
@@ -843,5 +983,5 @@ def _renamed(live: Mapping[str, Any], names: Mapping[str, str]) -> Properties:
     return {ours: live[name] for ours, name in names.items() if name in live}
 
 
-ROWS: tuple[type[Row], ...] = (LoadBalancer, TargetGroup, Listener)
+ROWS: tuple[type[Row], ...] = (LoadBalancer, TargetGroup, Listener, ListenerRule)
 INVOKES: Mapping[str, Any] = {}
