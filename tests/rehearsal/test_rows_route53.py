@@ -1,4 +1,4 @@
-"""The row of Route 53: its case is put through `tests.rehearsal.conformance`."""
+"""The rows of Route 53: cases are put through `tests.rehearsal.conformance`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.rehearsal.conformance import Case, Conformance, Drift, Resource, Site
 from tests.rehearsal.surroundings import zone
 
 RECORD = "aws:route53/record:Record"
+HEALTH_CHECK = "aws:route53/healthCheck:HealthCheck"
 
 ALIAS = {
     "name": "app-1.eu-central-1.elb.amazonaws.com",
@@ -80,8 +81,74 @@ def record(site: Site) -> Case:
     )
 
 
+def health_check(site: Site) -> Case:
+    route53 = site.client("route53")
+    return Case(
+        inputs={
+            "type": "HTTPS",
+            "fqdn": "app.example.org",
+            "port": 443,
+            "resourcePath": "/api/health",
+            "enableSni": True,
+            "regions": ["eu-west-1", "us-east-1", "ap-southeast-1"],
+            "requestInterval": 30,
+            "failureThreshold": 3,
+        },
+        listing=lambda: [
+            one["Id"] for one in route53.list_health_checks()["HealthChecks"]
+        ],
+        updates={
+            "disabled": True,
+            "enableSni": False,
+            "failureThreshold": 5,
+            "fqdn": "www.example.org",
+            "invertHealthcheck": True,
+            "port": 8443,
+            "regions": ["eu-west-1", "us-west-1", "us-west-2", "sa-east-1"],
+            "resourcePath": "/",
+            "ipAddress": To("192.0.2.1", back=False),
+            "searchString": To("ok", back=False),
+        },
+        replaces={
+            "measureLatency": True,
+            "requestInterval": 10,
+            "type": To("HTTPS_STR_MATCH", searchString="ok"),
+        },
+        drift=[
+            Drift(
+                act=lambda id: route53.update_health_check(
+                    HealthCheckId=id, ResourcePath="/elsewhere"
+                ),
+                seen="resourcePath",
+            ),
+            Drift(
+                act=lambda id: route53.update_health_check(
+                    HealthCheckId=id, Disabled=True
+                ),
+                seen="disabled",
+            ),
+        ],
+        refused=[
+            ({"type": "HTPS"}, 'Did you mean "HTTPS"?'),
+            ({"type": "HTTPS_STR_MATCH"}, "searchString: missing"),
+            ({"requestInterval": 20}, "10, 30"),
+            ({"failureThreshold": 11}, "between 1 and 10"),
+            ({"port": 65536}, "65535"),
+            ({"resourcePath": "/a b"}, "without spaces"),
+            ({"fqdn": "a" * 256}, "255"),
+            ({"fqdn": None}, "fqdn: missing"),
+            ({"searchString": "a" * 256}, "255"),
+            ({"regions": ["eu-west-1", "us-east-1"]}, "fewer than 3"),
+            ({"regions": ["eu-west-1", "us-east-1", "eu-central-1"]}, "eu-central-1"),
+        ],
+    )
+
+
 class TestRoute53Rows(Conformance):
-    cases: ClassVar[Mapping[str, Callable[[Site], Case]]] = {RECORD: record}
+    cases: ClassVar[Mapping[str, Callable[[Site], Case]]] = {
+        RECORD: record,
+        HEALTH_CHECK: health_check,
+    }
 
 
 def test_a_record_is_known_by_its_whole_name(site: Site):

@@ -1,14 +1,31 @@
-"""The row for DNS records; the zone itself is there before any program."""
+"""Rows for DNS records and health checks; zones are there before any program."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from rehearsal.provider.aws.checks import one_of, refusal, within
-from rehearsal.provider.row import Aws, Row, given, is_gone
+from rehearsal.provider.aws.checks import (
+    matching,
+    one_of,
+    refusal,
+    value_at,
+    within,
+)
+from rehearsal.provider.row import (
+    Aws,
+    Row,
+    deleted,
+    given,
+    is_gone,
+    tag_changes,
+    tag_list,
+    tag_map,
+)
+from rehearsal.provider.schema import is_unknown
 from rehearsal.provider.wire import Properties
 
 _TYPES = (
@@ -31,6 +48,34 @@ _TYPES = (
     "TXT",
 )
 _QUOTED = ("TXT", "SPF")
+
+_CHECKED = ("HTTP", "HTTPS", "HTTP_STR_MATCH", "HTTPS_STR_MATCH", "TCP")
+"""What is asked of an endpoint; other health checks look at alarms or at each other."""
+
+CHECKER_REGIONS = (
+    "ap-northeast-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "eu-west-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-west-1",
+    "us-west-2",
+)
+
+_CHANGED: Mapping[str, str] = {
+    "disabled": "Disabled",
+    "enableSni": "EnableSNI",
+    "failureThreshold": "FailureThreshold",
+    "fqdn": "FullyQualifiedDomainName",
+    "invertHealthcheck": "Inverted",
+    "ipAddress": "IPAddress",
+    "port": "Port",
+    "regions": "Regions",
+    "resourcePath": "ResourcePath",
+    "searchString": "SearchString",
+}
+"""Inputs of a health check that can change, under the names of the API."""
 
 
 class Record(Row):
@@ -140,6 +185,128 @@ class Record(Row):
                 _change(aws, zone_id, ("DELETE", record))
 
 
+class HealthCheck(Row):
+    """aws.route53.HealthCheck of an endpoint; its id is chosen by Route 53."""
+
+    token = "aws:route53/healthCheck:HealthCheck"
+    service = "route53"
+    tagged = True
+    replaces = frozenset({"measureLatency", "requestInterval", "type"})
+    updates = frozenset(
+        {
+            "disabled",
+            "enableSni",
+            "failureThreshold",
+            "fqdn",
+            "invertHealthcheck",
+            "ipAddress",
+            "port",
+            "regions",
+            "resourcePath",
+            "searchString",
+        }
+    )
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "disabled": False,
+        "invertHealthcheck": False,
+        "measureLatency": False,
+    }
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        problems = [
+            *one_of(inputs, "type", _CHECKED),
+            *one_of(inputs, "requestInterval", (10, 30)),
+            *within(inputs, "failureThreshold", 1, 10),
+            *within(inputs, "port", 1, 65535),
+            *matching(
+                inputs,
+                "resourcePath",
+                r"/?[!-~]{0,255}",
+                "at most 255 characters without spaces",
+            ),
+            *matching(inputs, "fqdn", r".{1,255}", "1 to 255 characters"),
+            *matching(inputs, "searchString", r".{1,255}", "1 to 255 characters"),
+        ]
+        if inputs.get("fqdn") is None and inputs.get("ipAddress") is None:
+            problems.append("fqdn: missing; a check needs it or ipAddress")
+        kind = str(value_at(inputs, "type") or "")
+        if kind.endswith("_STR_MATCH") and inputs.get("searchString") is None:
+            problems.append(f"searchString: missing, and {kind} needs it")
+        return [*problems, *_region_problems(inputs.get("regions"))]
+
+    def create(self, aws: Aws, inputs: Properties) -> str:
+        created = aws.client("route53").create_health_check(
+            CallerReference=str(uuid.uuid4()),
+            HealthCheckConfig=given(
+                inputs,
+                **_CHANGED,
+                measureLatency="MeasureLatency",
+                requestInterval="RequestInterval",
+                type="Type",
+            ),
+        )
+        return str(created["HealthCheck"]["Id"])
+
+    def finish(self, aws: Aws, id: str, inputs: Properties) -> None:
+        self._tag(aws, id, {}, inputs)
+
+    def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
+        route53 = aws.client("route53")
+        try:
+            live = route53.get_health_check(HealthCheckId=id)["HealthCheck"]
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
+        config = live["HealthCheckConfig"]
+        tags = route53.list_tags_for_resource(ResourceType="healthcheck", ResourceId=id)
+        return {
+            "arn": f"arn:aws:route53:::healthcheck/{id}",
+            "measureLatency": config["MeasureLatency"],
+            "requestInterval": config["RequestInterval"],
+            "tagsAll": tag_map(tags["ResourceTagSet"]["Tags"]),
+            "type": config["Type"],
+            **{key: config.get(field) for key, field in _CHANGED.items()},
+        }
+
+    def update(
+        self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
+    ) -> None:
+        if changed & self.updates:
+            # All of it: moto forgets regions that are not said again.
+            aws.client("route53").update_health_check(
+                HealthCheckId=id, **given(new, **_CHANGED)
+            )
+        self._tag(aws, id, old, new)
+
+    def delete(self, aws: Aws, id: str, state: Properties) -> None:
+        deleted(aws.client("route53").delete_health_check, HealthCheckId=id)
+
+    def _tag(self, aws: Aws, id: str, old: Properties, new: Properties) -> None:
+        wanted, unwanted = tag_changes(old, new)
+        if wanted or unwanted:
+            aws.client("route53").change_tags_for_resource(
+                ResourceType="healthcheck",
+                ResourceId=id,
+                **({"AddTags": tag_list(wanted)} if wanted else {}),
+                **({"RemoveTagKeys": unwanted} if unwanted else {}),
+            )
+
+
+def _region_problems(regions: Any) -> list[str]:
+    if not isinstance(regions, list):
+        return []
+    problems = [
+        problem
+        for region in regions
+        if not is_unknown(region)
+        for problem in one_of({"regions": region}, "regions", CHECKER_REGIONS)
+    ]
+    if len(regions) < 3:
+        problems.append(f"regions: {len(regions)} are fewer than 3")
+    return problems
+
+
 def plain(name: str) -> str:
     """A name as it is compared: small letters, no dot at the end, a real asterisk."""
     return name.lower().removesuffix(".").replace(r"\052", "*")
@@ -241,5 +408,5 @@ def _change(aws: Aws, zone: str, *changes: tuple[str, Mapping[str, Any]]) -> Non
     )
 
 
-ROWS: tuple[type[Row], ...] = (Record,)
+ROWS: tuple[type[Row], ...] = (Record, HealthCheck)
 INVOKES: Mapping[str, Any] = {}
