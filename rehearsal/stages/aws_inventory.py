@@ -96,6 +96,12 @@ def _records(aws: Aws) -> Iterable[Thing]:
             yield Thing("DNS record", f"{record['Name']} {record['Type']}")
 
 
+def _distributions(aws: Aws) -> Iterable[Thing]:
+    found = aws.client("cloudfront").list_distributions()["DistributionList"]
+    for distribution in found.get("Items", []):
+        yield Thing("distribution", distribution["Id"])
+
+
 _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     _instances,
     _nat_gateways,
@@ -106,6 +112,7 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     _clusters,
     _caches,
     _records,
+    _distributions,
     _listed("VPC", "ec2", "describe_vpcs", "Vpcs", "VpcId"),
     _listed("subnet", "ec2", "describe_subnets", "Subnets", "SubnetId"),
     _listed(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rehearsal.provider.aws import (
     acm,
+    cloudfront,
     dashboards,
     ec2,
     ecr,
@@ -30,6 +31,7 @@ from rehearsal.provider.server import Invoke
 
 _SERVICES = (
     acm,
+    cloudfront,
     dashboards,
     ec2,
     ecr,

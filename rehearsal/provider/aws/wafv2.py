@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from rehearsal.provider.aws.checks import arn, matching, one_of, refusal, within
+from rehearsal.provider.aws.cloudfront import distributions
 from rehearsal.provider.row import (
     Aws,
     Row,
@@ -318,8 +319,7 @@ def _protected(aws: Aws, acl: str) -> Iterator[str]:
     for balancer in balancers:
         if _acl_of(aws, balancer["LoadBalancerArn"]) == acl:
             yield balancer["LoadBalancerArn"]
-    listed = aws.client("cloudfront").list_distributions()["DistributionList"]
-    for distribution in listed.get("Items", []):
+    for distribution in distributions(aws):
         if distribution["WebACLId"] == acl:
             yield distribution["ARN"]
 
