@@ -1,0 +1,392 @@
+"""A job of the app that runs at set times: a Fargate task that a schedule starts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import available_timezones
+
+import pulumi
+import pulumi_aws as aws
+
+from components import iam
+from components.task_definition import Task, TaskArgs, TaskContainer, define_task
+from names import AUTO_NAME_LENGTH, bounded
+
+_NAME_LIMIT = 64 - AUTO_NAME_LENGTH - len("-scheduler")
+"""Logical name with the longest suffix: roles, rules, schedules (AWS: 64)."""
+
+START_ATTEMPTS = 185
+"""How often a start is tried again within its time: the most that there is.
+
+https://docs.aws.amazon.com/scheduler/latest/APIReference/API_RetryPolicy.html
+"""
+
+_RATE = re.compile(r"rate\(([1-9]\d*) (minute|hour|day)(s?)\)")
+_CRON = re.compile(r"cron\(([^()]+)\)")
+_MONTH = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+_DAY = "SUN|MON|TUE|WED|THU|FRI|SAT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduledTaskArgs(TaskArgs):
+    """What a scheduled task needs to know, besides what every task does.
+
+    command: of the job, in the image (1 word or more).
+    schedule: `cron(MINUTES HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK YEAR)` with one of
+        the days `?`, or `rate(NUMBER minutes|hours|days)`.
+        https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+    timezone: IANA name of the zone that the times are meant in; it knows about summer.
+        A time that the clocks skip is skipped.
+    start_within: seconds in which a start that failed is tried again (60-86400).
+    cluster_arn: ECS cluster that it runs in.
+    subnet_ids, security_group_ids: private network of the task.
+    log_group_name, log_group_arn: existing CloudWatch log group of its output.
+    statements: IAM statements: what the job may do in the account.
+    dead_letter_queue_arn: SQS queue for starts that were given up.
+    topic_arn: SNS topic that is told of runs that failed; its policy lets
+        `events.amazonaws.com` publish. None for nobody.
+    enabled: whether the schedule starts it; without, it can be run by hand.
+    """
+
+    command: Sequence[str]
+    schedule: str
+    timezone: str = "UTC"
+    start_within: int = 3600
+    cluster_arn: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    security_group_ids: Sequence[pulumi.Input[str]]
+    log_group_name: pulumi.Input[str]
+    log_group_arn: pulumi.Input[str]
+    statements: pulumi.Input[Sequence[Mapping[str, object]]] = ()
+    dead_letter_queue_arn: pulumi.Input[str]
+    topic_arn: pulumi.Input[str] | None
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what AWS would refuse late or, worse, accept.
+
+        Raises:
+            ValueError: for what no task can have, no command, a schedule or time zone
+                that does not exist, and a time to start that is out of range.
+        """
+        super().__post_init__()
+        if not self.command:
+            raise ValueError("command: empty; the image's own is the app's")
+        _check_schedule(self.schedule)
+        if self.timezone not in available_timezones():
+            raise ValueError(f'timezone: "{self.timezone}" is no IANA time zone')
+        if not 60 <= self.start_within <= 86_400:
+            raise ValueError(
+                f"start_within: {self.start_within} must be between 60 and 86400"
+            )
+
+
+class ScheduledTask(pulumi.ComponentResource):
+    """A Fargate task that EventBridge Scheduler starts.
+
+    Delivery is at least once, and a run is not waited for by the next one: a job must
+    do no harm when it runs twice, even at the same time. A start that fails is tried
+    again, and written to the dead-letter queue in the end; a run that fails is told
+    to the topic and not tried again, for its next time comes.
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/what-is-scheduler.html
+
+    The schedule is alone in its group. AWS lets the trust of an execution role name a
+    group, but no schedule: so nothing else in the account can use this role, which
+    runs this task definition in this cluster and passes the task its two roles.
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+
+    To run it now, start its task definition with `aws ecs run-task`.
+    """
+
+    task_definition_arn: pulumi.Output[str]
+    """ARN of the revision that the schedule starts."""
+
+    schedule_name: pulumi.Output[str]
+    """Name of the schedule, in a group of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        args: ScheduledTaskArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("stromhaltig:aws:ScheduledTask", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        name = bounded(name, _NAME_LIMIT)
+
+        task = define_task(
+            name,
+            args,
+            [TaskContainer(name=name, command=args.command)],
+            log_group_name=args.log_group_name,
+            log_group_arn=args.log_group_arn,
+            policies=_policies(args.statements),
+            parent=self,
+        )
+        group = aws.scheduler.ScheduleGroup(name, opts=child)
+        role = aws.iam.Role(
+            f"{name}-scheduler",
+            description="Lets EventBridge Scheduler start one task",
+            assume_role_policy=group.arn.apply(_trust),
+            opts=child,
+        )
+        policy = aws.iam.RolePolicy(
+            f"{name}-scheduler",
+            role=role.name,
+            policy=_start_policy(args, task),
+            opts=child,
+        )
+        schedule = aws.scheduler.Schedule(
+            name,
+            description=f"Runs {' '.join(args.command)}"[:512],
+            group_name=group.name,
+            schedule_expression=args.schedule,
+            schedule_expression_timezone=args.timezone,
+            flexible_time_window=aws.scheduler.ScheduleFlexibleTimeWindowArgs(
+                mode="OFF"
+            ),
+            state="ENABLED" if args.enabled else "DISABLED",
+            target=_target(args, task, role),
+            # A run before the roles may do anything would fail.
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[policy, *task.policies]
+            ),
+        )
+        if args.topic_arn is not None:
+            _tell_of_failures(name, args, task, args.topic_arn, child)
+
+        self.task_definition_arn = task.definition.arn
+        self.schedule_name = schedule.name
+        self.register_outputs(
+            {
+                "task_definition_arn": self.task_definition_arn,
+                "schedule_name": self.schedule_name,
+            }
+        )
+
+
+def _check_schedule(schedule: str) -> None:
+    rate = _RATE.fullmatch(schedule)
+    if rate and (rate[1] == "1") != bool(rate[3]):
+        return
+    cron = _CRON.fullmatch(schedule)
+    if not cron:
+        raise ValueError(
+            f'schedule: "{schedule}" is neither cron(0 3 * * ? *) nor rate(12 hours)'
+        )
+    fields = cron[1].split(" ")
+    if len(fields) != len(_FIELDS):
+        raise ValueError(
+            f'schedule: "{schedule}" must have six fields: {", ".join(_FIELDS)}'
+        )
+    for (field, pattern), value in zip(_FIELDS.items(), fields, strict=True):
+        if not all(pattern.fullmatch(part) for part in value.split(",")):
+            raise ValueError(f'schedule: "{value}" is no {field} in "{schedule}"')
+    if (fields[2] == "?") == (fields[4] == "?"):
+        raise ValueError(
+            f'schedule: "{schedule}" must have ? for one of the days: of the month or '
+            "of the week"
+        )
+
+
+def _field(number: str, *special: str) -> re.Pattern[str]:
+    """One part of a cron field: `*`, a value or a range, with a step; or special."""
+    plain = rf"(\*|({number})(-({number}))?)(/[1-9]\d*)?"
+    return re.compile("|".join((plain, *special)))
+
+
+_FIELDS: Mapping[str, re.Pattern[str]] = {
+    "minutes": _field(r"[0-5]?\d"),
+    "hours": _field(r"[01]?\d|2[0-3]"),
+    "day of the month": _field(
+        r"0?[1-9]|[12]\d|3[01]", r"\?", r"L", r"LW", r"([12]?\d|3[01])W"
+    ),
+    "month": _field(rf"0?[1-9]|1[0-2]|{_MONTH}"),
+    "day of the week": _field(
+        rf"[1-7]|{_DAY}", r"\?", rf"([1-7]|{_DAY})?L", rf"([1-7]|{_DAY})#[1-5]"
+    ),
+    "year": _field(r"19[7-9]\d|20\d\d|21\d\d"),
+}
+"""https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html"""
+
+
+def _policies(
+    statements: pulumi.Input[Sequence[Mapping[str, object]]],
+) -> dict[str, pulumi.Input[str]]:
+    if isinstance(statements, Sequence) and not statements:
+        return {}
+    known: pulumi.Output[Sequence[Mapping[str, object]]] = pulumi.Output.from_input(
+        statements
+    )
+    return {"job": known.apply(lambda given: iam.document(*given))}
+
+
+def _trust(group_arn: str) -> str:
+    return iam.document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "scheduler.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {
+                    "aws:SourceAccount": iam.place_of(group_arn).account_id,
+                    "aws:SourceArn": group_arn,
+                }
+            },
+        }
+    )
+
+
+def _start_policy(args: ScheduledTaskArgs, task: Task) -> pulumi.Output[str]:
+    return pulumi.Output.all(
+        family=task.definition.arn_without_revision,
+        cluster=args.cluster_arn,
+        roles=[task.execution_role.arn, task.task_role.arn],
+        queue=args.dead_letter_queue_arn,
+    ).apply(lambda known: iam.document(*_start_statements(**known)))
+
+
+def _start_statements(
+    family: str, cluster: str, roles: Sequence[str], queue: str
+) -> list[dict[str, object]]:
+    in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
+    return [
+        {
+            "Sid": "StartTask",
+            "Effect": "Allow",
+            "Action": "ecs:RunTask",
+            "Resource": f"{family}:*",
+            "Condition": in_cluster,
+        },
+        {
+            # Tags of the definition are put on the task when it is started.
+            "Sid": "TagTask",
+            "Effect": "Allow",
+            "Action": "ecs:TagResource",
+            "Resource": cluster.replace(":cluster/", ":task/") + "/*",
+            "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
+        },
+        {
+            "Sid": "PassRoles",
+            "Effect": "Allow",
+            "Action": "iam:PassRole",
+            "Resource": list(roles),
+            "Condition": {
+                "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+            },
+        },
+        {
+            "Sid": "WriteDeadLetters",
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": queue,
+        },
+    ]
+
+
+def _target(
+    args: ScheduledTaskArgs, task: Task, role: aws.iam.Role
+) -> aws.scheduler.ScheduleTargetArgs:
+    network = aws.scheduler.ScheduleTargetEcsParametersNetworkConfigurationArgs(
+        subnets=args.subnet_ids,
+        security_groups=args.security_group_ids,
+        assign_public_ip=False,
+    )
+    return aws.scheduler.ScheduleTargetArgs(
+        arn=args.cluster_arn,
+        role_arn=role.arn,
+        ecs_parameters=aws.scheduler.ScheduleTargetEcsParametersArgs(
+            task_definition_arn=task.definition.arn,
+            task_count=1,
+            launch_type="FARGATE",
+            platform_version="LATEST",
+            network_configuration=network,
+            enable_ecs_managed_tags=True,
+            propagate_tags="TASK_DEFINITION",
+        ),
+        retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
+            maximum_event_age_in_seconds=args.start_within,
+            maximum_retry_attempts=START_ATTEMPTS,
+        ),
+        dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(
+            arn=args.dead_letter_queue_arn
+        ),
+    )
+
+
+def _tell_of_failures(
+    name: str,
+    args: ScheduledTaskArgs,
+    task: Task,
+    topic_arn: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Write to the topic when a run has failed.
+
+    The message holds identifiers and numbers only: EventBridge puts values into it as
+    they are, and a quotation mark would break it. A task that did not start has no
+    exit code; there is nothing behind the colon then.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+    """
+    rule = aws.cloudwatch.EventRule(
+        name,
+        description=f"A run of {name} failed",
+        event_pattern=task.definition.arn_without_revision.apply(_failure_pattern),
+        opts=opts,
+    )
+    aws.cloudwatch.EventTarget(
+        name,
+        rule=rule.name,
+        target_id="topic",
+        arn=topic_arn,
+        input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
+            input_paths={
+                "cluster": "$.detail.clusterArn",
+                "code": "$.detail.stopCode",
+                "exit": "$.detail.containers[0].exitCode",
+                "region": "$.region",
+                "task": "$.detail.taskArn",
+                "time": "$.time",
+            },
+            input_template=pulumi.Output.from_input(args.log_group_name).apply(
+                lambda log_group: _message(name, log_group)
+            ),
+        ),
+        opts=opts,
+    )
+
+
+def _failure_pattern(family_arn: str) -> str:
+    """Runs that ended badly, or not by themselves: those may have no exit code.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
+    """
+    return json.dumps(
+        {
+            "source": ["aws.ecs"],
+            "detail-type": ["ECS Task State Change"],
+            "detail": {
+                "lastStatus": ["STOPPED"],
+                "taskDefinitionArn": [{"prefix": f"{family_arn}:"}],
+                "$or": [
+                    {"containers": {"exitCode": [{"anything-but": [0]}]}},
+                    {"stopCode": [{"anything-but": ["EssentialContainerExited"]}]},
+                ],
+            },
+        }
+    )
+
+
+def _message(name: str, log_group: str) -> str:
+    """Text of several lines: EventBridge takes each as a string of its own."""
+    lines = (
+        f"The job {name} failed at <time>: <code>. Exit code: <exit>",
+        "Why: aws ecs describe-tasks --region <region> --cluster <cluster> "
+        "--tasks <task> --query 'tasks[0].[stoppedReason,containers[].reason]'",
+        f"Its log: aws logs tail {log_group} --region <region> --since 3h "
+        f"--log-stream-name-prefix ecs/{name}/",
+    )
+    return "\n".join(json.dumps(line) for line in lines)
