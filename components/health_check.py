@@ -10,6 +10,8 @@ from typing import Literal
 import pulumi
 import pulumi_aws as aws
 
+from components.alarms.alarm import Metric, alarm
+
 REGIONS = (
     "ap-northeast-1",
     "ap-southeast-1",
@@ -102,11 +104,11 @@ class HealthCheck(pulumi.ComponentResource):
     health_check_id: pulumi.Output[str]
     """ID of the health check, for its metrics and for failover records."""
 
-    alarm_name: pulumi.Output[str]
-    """Name of the alarm, in us-east-1."""
+    names: Sequence[pulumi.Output[str]]
+    """Names of the alarms, in us-east-1."""
 
-    alarm_arn: pulumi.Output[str]
-    """ARN of the alarm, in us-east-1."""
+    arns: Sequence[pulumi.Output[str]]
+    """Their ARNs, for a dashboard."""
 
     def __init__(
         self,
@@ -131,33 +133,35 @@ class HealthCheck(pulumi.ComponentResource):
             tags={"Name": name},
             opts=child,
         )
-        alarm = aws.cloudwatch.MetricAlarm(
+        unreachable = alarm(
             f"{name}-unreachable",
-            alarm_description=(
-                f"https://{args.host}{args.path} does not answer from outside"
+            parent=self,
+            topic_arn=args.topic_arn,
+            watches=Metric(
+                namespace="AWS/Route53",
+                name="HealthCheckStatus",
+                dimensions={"HealthCheckId": check.id},
+                statistic="Minimum",
             ),
-            namespace="AWS/Route53",
-            metric_name="HealthCheckStatus",
-            dimensions={"HealthCheckId": check.id},
-            statistic="Minimum",
-            comparison_operator="LessThanThreshold",
             threshold=1,
-            period=60,
-            evaluation_periods=1,
-            # Checkers that say nothing are no sign of health.
-            treat_missing_data="breaching",
-            alarm_actions=[args.topic_arn],
-            ok_actions=[args.topic_arn],
-            opts=child,
+            comparison="LessThanThreshold",
+            bad=1,
+            of=1,
+            missing="breaching",  # checkers that say nothing are no sign of health
+            description=(
+                f"https://{args.host}{args.path} does not answer from outside, or says "
+                "that the database does not. With no other alarm look at DNS, the "
+                "firewall and the load balancer; else begin with the other one."
+            ),
         )
 
         self.health_check_id = check.id
-        self.alarm_name = alarm.name
-        self.alarm_arn = alarm.arn
+        self.names = [unreachable.name]
+        self.arns = [unreachable.arn]
         self.register_outputs(
             {
                 "health_check_id": self.health_check_id,
-                "alarm_name": self.alarm_name,
-                "alarm_arn": self.alarm_arn,
+                "names": self.names,
+                "arns": self.arns,
             }
         )

@@ -56,7 +56,9 @@ def test_no_answer_and_no_checkers_raise_the_alarm(graph):
     )
     assert alarm["treatMissingData"] == "breaching"
     assert alarm["alarmActions"] == alarm["okActions"] == [TOPIC]
-    assert outputs["alarm_arn"] == alarm.outputs["arn"]
+    assert outputs["names"] == [alarm.outputs["name"]]
+    assert outputs["arns"] == [alarm.outputs["arn"]]
+    assert "https://app.example.org/api/health" in alarm["alarmDescription"]
 
 
 def test_the_regions_are_those_of_the_api():
