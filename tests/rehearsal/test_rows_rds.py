@@ -23,7 +23,10 @@ SUBNET_GROUP = "aws:rds/subnetGroup:SubnetGroup"
 PARAMETER_GROUP = "aws:rds/parameterGroup:ParameterGroup"
 INSTANCE = "aws:rds/instance:Instance"
 
+EVENT_SUBSCRIPTION = "aws:rds/eventSubscription:EventSubscription"
+
 ROLE = "arn:aws:iam::123456789012:role/monitoring"
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 
 
 def subnet_group(site: Site) -> Case:
@@ -87,6 +90,47 @@ def parameter_group(site: Site) -> Case:
             ({"name": "Upper"}, "small letters"),
             ({"parameters": [tls, tls]}, "set twice"),
             ({"parameters": [{**tls, "applyMethod": "reboot"}]}, "[0].applyMethod"),
+        ],
+    )
+
+
+def event_subscription(site: Site) -> Case:
+    rds = site.client("rds")
+
+    def silenced(id: str) -> None:
+        # moto changes no subscription, so somebody makes another of its name.
+        rds.delete_event_subscription(SubscriptionName=id)
+        rds.create_event_subscription(
+            SubscriptionName=id,
+            SnsTopicArn=TOPIC,
+            SourceType="db-instance",
+            EventCategories=["failure", "maintenance"],
+            Enabled=False,
+        )
+
+    return Case(
+        inputs={
+            "snsTopic": TOPIC,
+            "sourceType": "db-instance",
+            "eventCategories": ["failure", "maintenance"],
+        },
+        listing=lambda: [
+            one["CustSubscriptionId"]
+            for one in rds.describe_event_subscriptions()["EventSubscriptionsList"]
+        ],
+        updates={
+            "enabled": False,
+            "eventCategories": ["failure"],
+            "snsTopic": f"{TOPIC}-other",
+            "sourceIds": ["app-1", "app-2"],
+            "sourceType": "db-parameter-group",
+        },
+        drift=[Drift(act=silenced, seen="enabled")],
+        refused=[
+            ({"snsTopic": "alarms"}, "an ARN"),
+            ({"sourceType": "db-instances"}, 'Did you mean "db-instance"?'),
+            ({"sourceType": None, "sourceIds": ["app"]}, "sourceType: missing"),
+            ({"name": "a b"}, "hyphens"),
         ],
     )
 
@@ -272,6 +316,7 @@ class TestRdsRows(Conformance):
     cases: ClassVar[Mapping[str, Callable[[Site], Case]]] = {
         SUBNET_GROUP: subnet_group,
         PARAMETER_GROUP: parameter_group,
+        EVENT_SUBSCRIPTION: event_subscription,
         INSTANCE: instance,
     }
 

@@ -1,4 +1,4 @@
-"""Rows for databases: subnet group, parameter group, instance."""
+"""Rows for databases: subnet group, parameter group, instance, event subscription."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ from rehearsal.provider.wire import Properties
 _DESCRIPTION = "Managed by Pulumi"
 _GROUP_NAME = r"[a-z](-?[a-z0-9_. ])*"
 _IDENTIFIER = r"(?=.{1,63}$)[a-z](-?[a-z0-9])*"
+_EVENT_SOURCES = (
+    *("db-instance", "db-parameter-group", "db-security-group", "db-snapshot"),
+    *("db-cluster", "db-cluster-snapshot", "custom-engine-version", "db-proxy"),
+    *("blue-green-deployment", "zero-etl", "db-shard-group"),
+)
 _SNAPSHOT = r"(?=.{1,255}$)[A-Za-z](-?[A-Za-z0-9])*"
 
 
@@ -823,5 +828,84 @@ def _placement_problems(inputs: Mapping[str, Any]) -> list[str]:
     return []
 
 
-ROWS: tuple[type[Row], ...] = (SubnetGroup, ParameterGroup, Instance)
+class EventSubscription(RdsRow):
+    """aws.rds.EventSubscription; its id is its name."""
+
+    token = "aws:rds/eventSubscription:EventSubscription"
+    autoname = "name"
+    updates = frozenset(
+        {"enabled", "eventCategories", "snsTopic", "sourceIds", "sourceType"}
+    )
+    defaults: ClassVar[Mapping[str, Any]] = {"enabled": True}
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        problems = [
+            *arn(inputs, "snsTopic"),
+            *one_of(inputs, "sourceType", _EVENT_SOURCES),
+            *matching(
+                inputs,
+                "name",
+                r"[0-9A-Za-z-]{1,255}",
+                "1 to 255 letters, digits and hyphens",
+            ),
+        ]
+        if inputs.get("sourceIds") and inputs.get("sourceType") is None:
+            problems.append("sourceType: missing, and sourceIds need it")
+        return problems
+
+    def create(self, aws: Aws, inputs: Properties) -> str:
+        aws.client("rds").create_event_subscription(
+            Tags=tag_list(inputs.get("tagsAll")),
+            **given(
+                inputs,
+                enabled="Enabled",
+                eventCategories="EventCategories",
+                name="SubscriptionName",
+                snsTopic="SnsTopicArn",
+                sourceIds="SourceIds",
+                sourceType="SourceType",
+            ),
+        )
+        return str(inputs["name"])
+
+    def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
+        try:
+            found = aws.client("rds").describe_event_subscriptions(SubscriptionName=id)
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
+        live = found["EventSubscriptionsList"][0]
+        resource = f"arn:aws:rds:{aws.region}:{aws.account_id}:es:{id}"
+        return {
+            "arn": resource,
+            "customerAwsId": aws.account_id,
+            "enabled": live["Enabled"],
+            "eventCategories": live.get("EventCategoriesList") or None,
+            "name": live["CustSubscriptionId"],
+            "snsTopic": live["SnsTopicArn"],
+            "sourceIds": live.get("SourceIdsList") or None,
+            "sourceType": live.get("SourceType"),
+            "tagsAll": self.tags(aws, resource),
+        }
+
+    def update(
+        self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
+    ) -> None:
+        if changed & self.updates:  # moto lacks ModifyEventSubscription
+            self.delete(aws, id, old)
+            self.create(aws, new)
+        else:
+            self.retag(aws, old["arn"], old, new)
+
+    def delete(self, aws: Aws, id: str, state: Properties) -> None:
+        deleted(aws.client("rds").delete_event_subscription, SubscriptionName=id)
+
+
+ROWS: tuple[type[Row], ...] = (
+    SubnetGroup,
+    ParameterGroup,
+    Instance,
+    EventSubscription,
+)
 INVOKES: Mapping[str, Any] = {}
