@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -20,6 +21,8 @@ class EncryptionKeyArgs:
     deletion_window_days: time to change one's mind after a deletion (7-30).
     keep: leave the key behind when the stack is destroyed, because something that it
         encrypts stays: a snapshot without its key is lost.
+    publishers: services that write to SNS topics which the key encrypts, such as
+        `cloudwatch.amazonaws.com`.
     """
 
     description: str
@@ -27,15 +30,17 @@ class EncryptionKeyArgs:
     region: str
     deletion_window_days: int = 30
     keep: bool = False
+    publishers: Sequence[str] = ()
 
 
 class EncryptionKey(pulumi.ComponentResource):
     """A symmetric KMS key, rotated every year (KMS.4), and its alias.
 
-    The key policy does two things only. It leaves the rest to the account's IAM
+    The key policy does two things, or three. It leaves the rest to the account's IAM
     policies, as the default key policy does: RDS, Secrets Manager and ECR use the
-    key with the rights of whoever calls them, through grants. And it lets
-    CloudWatch Logs, which has no caller, encrypt this account's log groups.
+    key with the rights of whoever calls them, through grants. It lets CloudWatch
+    Logs, which has no caller, encrypt this account's log groups. And where it
+    encrypts SNS topics, it lets those services in that publish to them.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
 
@@ -61,7 +66,7 @@ class EncryptionKey(pulumi.ComponentResource):
             name,
             description=args.description,
             policy=pulumi.Output.from_input(args.account_id).apply(
-                lambda account_id: _policy(account_id, args.region)
+                lambda account_id: _policy(account_id, args.region, args.publishers)
             ),
             enable_key_rotation=True,
             deletion_window_in_days=args.deletion_window_days,
@@ -79,7 +84,7 @@ class EncryptionKey(pulumi.ComponentResource):
         )
 
 
-def _policy(account_id: str, region: str) -> str:
+def _policy(account_id: str, region: str, publishers: Sequence[str]) -> str:
     """In a key policy `"Resource": "*"` means the key that the policy belongs to."""
     return iam.document(
         {
@@ -111,4 +116,31 @@ def _policy(account_id: str, region: str) -> str:
                 }
             },
         },
+        *([_publish(account_id, region, publishers)] if publishers else []),
     )
+
+
+def _publish(
+    account_id: str, region: str, publishers: Sequence[str]
+) -> dict[str, object]:
+    """What encrypts a message is bound to this account's topics, by the context that
+    SNS adds; who may write to a topic is for the topic's policy to say.
+
+    A condition on `aws:SourceAccount` or `aws:SourceArn` would be silently fatal:
+    "not supported for EventBridge-to-encrypted topics".
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    return {
+        "Sid": "NotificationsAreEncrypted",
+        "Effect": "Allow",
+        "Principal": {"Service": list(publishers)},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {
+            "ArnLike": {
+                "kms:EncryptionContext:aws:sns:topicArn": (
+                    f"arn:aws:sns:{region}:{account_id}:*"
+                )
+            }
+        },
+    }

@@ -1,0 +1,1 @@
+"""What runs in Lambda; nothing here is imported by the program."""
