@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -20,7 +21,13 @@ from tests.rehearsal.conformance import (
     To,
     Uncarried,
 )
-from tests.rehearsal.surroundings import balanced_target_group, key, network
+from tests.rehearsal.surroundings import (
+    balanced_target_group,
+    forwarding_to,
+    key,
+    load_balancer,
+    network,
+)
 
 CLUSTER = "aws:ecs/cluster:Cluster"
 CAPACITY = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
@@ -30,6 +37,8 @@ SERVICE = "aws:ecs/service:Service"
 ROLE = "arn:aws:iam::123456789012:role/task"
 S3_FILES = {"fileSystemArn": "arn:aws:s3files:eu-central-1:123456789012:fs/x"}
 INSIGHTS = [{"name": "containerInsights", "value": "enabled"}]
+
+_ports = itertools.count(9200)
 
 
 def cluster(site: Site) -> Case:
@@ -288,6 +297,30 @@ def serving(site: Site, **changes: Any) -> Properties:
     return {name: value for name, value in program.items() if value is not None}
 
 
+def traffic(site: Site) -> Properties:
+    """A second target group, and a rule between it and the first."""
+    alternate = balanced_target_group(site.aws, 1)
+    listener = site.make(
+        "aws:lb/listener:Listener",
+        loadBalancerArn=load_balancer(site.aws),
+        port=next(_ports),
+        defaultActions=forwarding_to(alternate),
+    )["arn"]
+    rule = site.make(
+        "aws:lb/listenerRule:ListenerRule",
+        listenerArn=listener,
+        priority=1,
+        conditions=[{"pathPattern": {"values": ["/*"]}}],
+        actions=forwarding_to(alternate),
+    )["arn"]
+    return {
+        "alternateTargetGroupArn": alternate,
+        "productionListenerRule": rule,
+        "testListenerRule": rule,
+        "roleArn": ROLE,
+    }
+
+
 def services(site: Site) -> list[str]:
     ecs = site.client("ecs")
     return [
@@ -305,6 +338,9 @@ def service(site: Site) -> Case:
     other = serving(site)
     balancer = inputs["loadBalancers"][0]
     place = {"cluster": inputs["cluster"]}
+    moved = {**balancer, "advancedConfiguration": traffic(site)}
+    nobody = {**moved["advancedConfiguration"], "roleArn": "ecs"}
+    strategy = "deploymentConfiguration"
     return Case(
         inputs=inputs,
         listing=lambda: services(site),
@@ -315,7 +351,17 @@ def service(site: Site) -> Case:
                 {"capacityProvider": "FARGATE_SPOT", "weight": 1}
             ],
             "deploymentCircuitBreaker": {"enable": True, "rollback": True},
-            "deploymentConfiguration": {"strategy": "ROLLING"},
+            "deploymentConfiguration": To(
+                {
+                    "strategy": "CANARY",
+                    "bakeTimeInMinutes": "5",
+                    "canaryConfiguration": {
+                        "canaryPercent": 12.5,
+                        "canaryBakeTimeInMinutes": "3",
+                    },
+                },
+                loadBalancers=[moved],
+            ),
             "deploymentMaximumPercent": 150,
             "deploymentMinimumHealthyPercent": 50,
             "desiredCount": 3,
@@ -323,7 +369,7 @@ def service(site: Site) -> Case:
             "enableExecuteCommand": True,
             "healthCheckGracePeriodSeconds": 60,
             "loadBalancers": [
-                {**balancer, "targetGroupArn": balanced_target_group(site.aws, 1)}
+                {**moved, "targetGroupArn": balanced_target_group(site.aws, 1)}
             ],
             "networkConfiguration": {
                 "subnets": around.subnets,
@@ -370,8 +416,24 @@ def service(site: Site) -> Case:
             ({"launchType": "fargate"}, "is not one of EC2, FARGATE"),
             ({"schedulingStrategy": "DAEMON"}, "not one of REPLICA"),
             ({"deploymentController": {"type": "EXTERNAL"}}, "not one of ECS"),
-            ({"deploymentConfiguration": {"strategy": "CANARY"}}, "ROLLING"),
-            ({"deploymentConfiguration": {"bakeTimeInMinutes": "5"}}, "rolling"),
+            ({strategy: {"strategy": "BLUEGREEN"}}, 'Did you mean "BLUE_GREEN"?'),
+            ({strategy: {"bakeTimeInMinutes": "1441"}}, "between 0 and 1440"),
+            (
+                {strategy: {"canaryConfiguration": {"canaryPercent": 0.0}}},
+                "between 0.1 and 100",
+            ),
+            (
+                {strategy: {"linearConfiguration": {"stepPercent": 2.5}}},
+                "between 3 and 100",
+            ),
+            (
+                {strategy: {"lifecycleHooks": [{"lifecycleStages": []}]}},
+                "lifecycleHooks: the rehearsal does not carry",
+            ),
+            (
+                {"loadBalancers": [{**balancer, "advancedConfiguration": nobody}]},
+                "loadBalancers[0].advancedConfiguration.roleArn",
+            ),
             ({"deploymentMaximumPercent": 99}, "between 100 and 200"),
             (
                 {
@@ -534,6 +596,66 @@ def test_other_capacity_is_a_new_service_unless_a_deployment_is_forced(site: Sit
     assert not resource.preview(forced).replaces
     launched = {**forced, "capacityProviderStrategies": []}
     assert resource.preview(launched).replaces == {"capacityProviderStrategies"}
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": "0"},
+        {
+            "strategy": "LINEAR",
+            "bakeTimeInMinutes": "5",
+            "linearConfiguration": {
+                "stepPercent": 20.0,
+                "stepBakeTimeInMinutes": "3",
+            },
+        },
+    ],
+)
+def test_the_strategy_changes_in_place_and_back(site: Site, strategy: Properties):
+    rolling = serving(site, deploymentConfiguration={"strategy": "ROLLING"})
+    resource = Resource(SERVICE, site.aws)
+    resource.up(rolling)
+    (balancer,) = rolling["loadBalancers"]
+    moved = {
+        **rolling,
+        "deploymentConfiguration": strategy,
+        "loadBalancers": [{**balancer, "advancedConfiguration": traffic(site)}],
+    }
+    for program in (moved, rolling):
+        difference = resource.up(program)
+        assert difference.changed >= {"deploymentConfiguration", "loadBalancers"}
+        assert not difference.replaces
+        assert resource.refresh()
+        assert not resource.preview(program).changed
+    resource.destroy()
+
+
+def test_the_rules_by_which_traffic_moves_exist(site: Site):
+    program = serving(site)
+    (balancer,) = program["loadBalancers"]
+    rules = traffic(site)
+    gone = rules["productionListenerRule"].rpartition("/")[0] + "/0"
+    moved = {**balancer, "advancedConfiguration": {**rules, "testListenerRule": gone}}
+    with pytest.raises(ClientError, match=r"testListenerRule .* does not exist"):
+        Resource(SERVICE, site.aws).up({**program, "loadBalancers": [moved]})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [
+        ({"strategy": "BLUE_GREEN"}, "BLUE_GREEN needs an advancedConfiguration"),
+        (
+            {"strategy": "ROLLING", "canaryConfiguration": {"canaryPercent": 5}},
+            "canaryConfiguration is only valid with the deployment strategy CANARY",
+        ),
+    ],
+)
+def test_a_strategy_that_does_not_fit_is_refused(
+    site: Site, strategy: Properties, words: str
+):
+    with pytest.raises(ClientError, match=words):
+        Resource(SERVICE, site.aws).up(serving(site, deploymentConfiguration=strategy))
 
 
 def test_cluster_and_task_may_be_named_in_any_way(site: Site):

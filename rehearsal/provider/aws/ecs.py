@@ -397,7 +397,7 @@ _LATE = frozenset(
 
 
 class Service(EcsRow):
-    """aws.ecs.Service with rolling deployments; its id is its ARN."""
+    """aws.ecs.Service, without lifecycle hooks; its id is its ARN."""
 
     token = "aws:ecs/service:Service"
     autoname = "name"
@@ -462,7 +462,6 @@ class Service(EcsRow):
             *one_of(inputs, "launchType", ("EC2", "FARGATE")),
             *one_of(inputs, "schedulingStrategy", ("REPLICA",)),
             *one_of(inputs, "deploymentController.type", ("ECS",)),
-            *one_of(inputs, "deploymentConfiguration.strategy", ("ROLLING",)),
             *one_of(inputs, "availabilityZoneRebalancing", ("ENABLED", "DISABLED")),
             *one_of(inputs, "propagateTags", ("SERVICE", "TASK_DEFINITION", "NONE")),
             *within(inputs, "desiredCount", 0, 5000),
@@ -529,7 +528,7 @@ class Service(EcsRow):
             "capacityProviderStrategies": strategies,
             "cluster": live["clusterArn"],
             "deploymentCircuitBreaker": deployment.get("deploymentCircuitBreaker"),
-            "deploymentConfiguration": given(deployment, strategy="strategy"),
+            "deploymentConfiguration": _live_strategy(deployment),
             "deploymentController": live["deploymentController"],
             "deploymentMaximumPercent": deployment.get("maximumPercent"),
             "deploymentMinimumHealthyPercent": deployment.get("minimumHealthyPercent"),
@@ -625,8 +624,50 @@ def _deployment(inputs: Properties) -> dict[str, Any]:
         "deploymentCircuitBreaker": inputs.get("deploymentCircuitBreaker")
         or {"enable": False, "rollback": False},
         **given(inputs, alarms="alarms"),
-        **given(inputs.get("deploymentConfiguration") or {}, strategy="strategy"),
+        **_strategy(inputs.get("deploymentConfiguration") or {}),
     }
+
+
+_STRATEGIES: Mapping[str, str | None] = {
+    "ROLLING": None,
+    "BLUE_GREEN": None,
+    "CANARY": "canaryConfiguration",
+    "LINEAR": "linearConfiguration",
+}
+"""Deployment strategies, and what is for that one only."""
+
+
+def _strategy(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """How a new version takes over, as the API takes it: times are numbers there."""
+    call = given(wanted, strategy="strategy")
+    if wanted.get("bakeTimeInMinutes") is not None:
+        call["bakeTimeInMinutes"] = int(wanted["bakeTimeInMinutes"])
+    for key in filter(None, _STRATEGIES.values()):
+        if wanted.get(key):
+            call[key] = {
+                k: int(v) if k.endswith("Minutes") else float(v)
+                for k, v in wanted[key].items()
+                if v is not None
+            }
+    return call
+
+
+def _live_strategy(live: Mapping[str, Any]) -> Properties:
+    found = given(live, strategy="strategy")
+    if "bakeTimeInMinutes" in live:
+        found["bakeTimeInMinutes"] = str(live["bakeTimeInMinutes"])
+    for key in filter(None, _STRATEGIES.values()):
+        if live.get(key):
+            found[key] = {
+                k: str(v) if k.endswith("Minutes") else _whole(v)
+                for k, v in live[key].items()
+            }
+    return found
+
+
+def _whole(number: float) -> float:
+    """10.0 as 10, which it becomes on the way to the engine anyway."""
+    return int(number) if number == int(number) else number
 
 
 def _network(network: Mapping[str, Any]) -> dict[str, Any]:
@@ -652,22 +693,26 @@ def _live_network(live: Mapping[str, Any] | None) -> Properties | None:
 
 
 def _deployment_problems(inputs: Mapping[str, Any]) -> list[str]:
-    problems = [
-        f"deploymentConfiguration.{key}: the rehearsal carries rolling deployments"
-        for key in value_at(inputs, "deploymentConfiguration") or {}
-        if key != "strategy"
-    ]
+    problems = _strategy_problems(inputs)
     balancers = inputs.get("loadBalancers")
     for index, one in enumerate(balancers if isinstance(balancers, list) else []):
         at = f"loadBalancers[{index}]"
-        problems += [
-            f"{at}.{key}: the rehearsal carries target groups only"
-            for key in ("advancedConfiguration", "elbName")
-            if value_at(one, key) is not None
+        if value_at(one, "elbName") is not None:
+            problems.append(f"{at}.elbName: the rehearsal carries target groups only")
+        found = [
+            *within(one, "containerPort", 1, 65535),
+            *(
+                problem
+                for key in (
+                    "alternateTargetGroupArn",
+                    "productionListenerRule",
+                    "roleArn",
+                    "testListenerRule",
+                )
+                for problem in arn(one, f"advancedConfiguration.{key}")
+            ),
         ]
-        problems += [
-            f"{at}.{problem}" for problem in within(one, "containerPort", 1, 65535)
-        ]
+        problems += [f"{at}.{problem}" for problem in found]
     if (
         value_at(inputs, "availabilityZoneRebalancing") == "ENABLED"
         and value_at(inputs, "deploymentMaximumPercent") == 100
@@ -676,6 +721,31 @@ def _deployment_problems(inputs: Mapping[str, Any]) -> list[str]:
             "availabilityZoneRebalancing: needs a deploymentMaximumPercent over 100"
         )
     return problems
+
+
+def _strategy_problems(inputs: Mapping[str, Any]) -> list[str]:
+    at = "deploymentConfiguration"
+    carried = {"strategy", "bakeTimeInMinutes", *_STRATEGIES.values()}
+    return [
+        *(
+            f"{at}.{key}: the rehearsal does not carry this"
+            for key, value in (value_at(inputs, at) or {}).items()
+            if key not in carried and value is not None
+        ),
+        *one_of(inputs, f"{at}.strategy", tuple(_STRATEGIES)),
+        *within(inputs, f"{at}.bakeTimeInMinutes", 0, 1440),
+        *_percent(inputs, f"{at}.canaryConfiguration.canaryPercent", 0.1),
+        *within(inputs, f"{at}.canaryConfiguration.canaryBakeTimeInMinutes", 0, 1440),
+        *_percent(inputs, f"{at}.linearConfiguration.stepPercent", 3),
+        *within(inputs, f"{at}.linearConfiguration.stepBakeTimeInMinutes", 0, 1440),
+    ]
+
+
+def _percent(inputs: Mapping[str, Any], path: str, low: float) -> list[str]:
+    value = value_at(inputs, path)
+    if value is None or low <= float(value) <= 100:
+        return []
+    return [f"{path}: {value} must be between {low} and 100"]
 
 
 def _refuse_task(aws: Aws, operation: str, inputs: Properties) -> None:
@@ -691,6 +761,7 @@ def _refuse_task(aws: Aws, operation: str, inputs: Properties) -> None:
     wrong = [
         *_wrong_capacity(aws, inputs, task),
         *_wrong_network(inputs, task),
+        *_wrong_strategy(inputs),
         *(
             problem
             for balancer in inputs.get("loadBalancers") or []
@@ -719,6 +790,27 @@ def _wrong_capacity(aws: Aws, inputs: Properties, task: Mapping[str, Any]) -> li
     )
     if fargate and "FARGATE" not in (task.get("requiresCompatibilities") or []):
         wrong.append("Task definition does not support launch_type FARGATE.")
+    return wrong
+
+
+def _wrong_strategy(inputs: Properties) -> list[str]:
+    wanted = inputs.get("deploymentConfiguration") or {}
+    strategy = wanted.get("strategy") or "ROLLING"
+    wrong = [
+        f"{block} is only valid with the deployment strategy {owner}."
+        for owner, block in _STRATEGIES.items()
+        if block and wanted.get(block) and owner != strategy
+    ]
+    unmoved = [
+        one
+        for one in inputs.get("loadBalancers") or []
+        if not one.get("advancedConfiguration")
+    ]
+    if strategy != "ROLLING" and unmoved:
+        wrong.append(
+            f"The deployment strategy {strategy} needs an advancedConfiguration in "
+            "each load balancer."
+        )
     return wrong
 
 
@@ -752,6 +844,15 @@ def _wrong_target(
         return [f"The container {name} does not exist in the task definition."]
     if port not in ports[name]:
         return [f"The container {name} did not have a container port {port} defined."]
+    moved = balancer.get("advancedConfiguration") or {}
+    groups = [group, *filter(None, [moved.get("alternateTargetGroupArn")])]
+    return [
+        *(problem for one in groups for problem in _wrong_group(aws, one, task)),
+        *_wrong_rules(aws, moved),
+    ]
+
+
+def _wrong_group(aws: Aws, group: str, task: Mapping[str, Any]) -> list[str]:
     found = aws.client("elbv2").describe_target_groups(TargetGroupArns=[group])
     kind = found["TargetGroups"][0]["TargetType"]
     if task.get("networkMode") == "awsvpc" and kind != "ip":
@@ -765,6 +866,22 @@ def _wrong_target(
             "load balancer."
         ]
     return []
+
+
+def _wrong_rules(aws: Aws, moved: Mapping[str, Any]) -> list[str]:
+    """The rules by which traffic moves exist."""
+    wrong = []
+    for key in ("productionListenerRule", "testListenerRule"):
+        rule = moved.get(key)
+        if rule is None:
+            continue
+        try:
+            aws.client("elbv2").describe_rules(RuleArns=[rule])
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+            wrong.append(f"The {key} {rule} does not exist.")
+    return wrong
 
 
 ROWS: tuple[type[Row], ...] = (
