@@ -96,6 +96,11 @@ def _records(aws: Aws) -> Iterable[Thing]:
             yield Thing("DNS record", f"{record['Name']} {record['Type']}")
 
 
+def _queues(aws: Aws) -> Iterable[Thing]:
+    for url in aws.client("sqs").list_queues().get("QueueUrls", []):
+        yield Thing("queue", url.rsplit("/", 1)[-1])
+
+
 def _distributions(aws: Aws) -> Iterable[Thing]:
     found = aws.client("cloudfront").list_distributions()["DistributionList"]
     for distribution in found.get("Items", []):
@@ -113,6 +118,7 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     _caches,
     _records,
     _distributions,
+    _queues,
     _listed("VPC", "ec2", "describe_vpcs", "Vpcs", "VpcId"),
     _listed("subnet", "ec2", "describe_subnets", "Subnets", "SubnetId"),
     _listed(
