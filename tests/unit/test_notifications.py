@@ -7,6 +7,7 @@ import pytest
 
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.notifications import PUBLISHERS, Notifications, NotificationsArgs
+from components.notifier import handler
 from components.slack_notifier import SlackNotifier, SlackNotifierArgs
 from tests import fakes
 
@@ -184,7 +185,8 @@ def test_the_function_is_small_and_knows_no_secret(graph):
     function = graph.one(FUNCTION)
     assert (function["runtime"], function["architectures"]) == ("python3.13", ["arm64"])
     assert (function["memorySize"], function["timeout"]) == (128, 10)
-    assert function["environment"] == {"variables": {"WEBHOOK_SECRET_ARN": SECRET}}
+    assert function["environment"] == {"variables": {handler.SECRET: SECRET}}
+    assert function["handler"] == f"handler.{handler.handle.__name__}"
 
 
 def test_the_function_may_do_what_it_does_and_no_more(graph):
