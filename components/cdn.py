@@ -347,5 +347,8 @@ def _log_requests(
                 suffix_path="{DistributionId}/{yyyy}/{MM}/{dd}",
             )
         ],
-        opts=opts,
+        # A source has one delivery to a bucket: two cannot be there for a moment.
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(delete_before_replace=True)
+        ),
     )

@@ -25,6 +25,7 @@ ACL = "aws:wafv2/webAcl:WebAcl"
 ASSOCIATION = "aws:wafv2/webAclAssociation:WebAclAssociation"
 LOGGING = "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration"
 
+DISTRIBUTION = "aws:cloudfront/distribution:Distribution"
 LOG_GROUP = "arn:aws:logs:eu-central-1:123456789012:log-group:aws-waf-logs-app"
 METRIC = {
     "cloudwatchMetricsEnabled": True,
@@ -371,6 +372,38 @@ def test_a_web_acl_that_protects_something_is_not_deleted(site: Site) -> None:
     association.destroy()
     resource.destroy()
     assert not resource.refresh()
+
+
+def test_a_web_acl_that_a_distribution_names_is_not_deleted(edge: Site) -> None:
+    acl = Resource(ACL, edge.aws)
+    acl.up(
+        {
+            "scope": "CLOUDFRONT",
+            "defaultAction": {"allow": {}},
+            "visibilityConfig": METRIC,
+        }
+    )
+    distribution = Resource(DISTRIBUTION, edge.aws)
+    distribution.up(
+        {
+            "enabled": True,
+            "origins": [{"originId": "app", "domainName": "app.example.org"}],
+            "defaultCacheBehavior": {
+                "targetOriginId": "app",
+                "viewerProtocolPolicy": "https-only",
+                "allowedMethods": ["GET", "HEAD"],
+                "cachedMethods": ["GET", "HEAD"],
+            },
+            "restrictions": {"geoRestriction": {"restrictionType": "none"}},
+            "viewerCertificate": {"cloudfrontDefaultCertificate": True},
+            "webAclId": acl.outputs["arn"],
+        }
+    )
+    with pytest.raises(ClientError, match="WAFAssociatedItemException"):
+        acl.destroy()
+    distribution.destroy()
+    acl.destroy()
+    assert not acl.refresh()
 
 
 def test_a_load_balancer_has_one_web_acl(site: Site) -> None:

@@ -217,6 +217,7 @@ def test_every_request_is_logged_to_the_bucket(graph):
     delivery = graph.one(DELIVERY)
     assert delivery["deliverySourceName"] == source.outputs["name"]
     assert delivery["deliveryDestinationArn"] == destination.outputs["arn"]
+    assert delivery.delete_before_replace
 
 
 def test_the_log_has_no_query_cookie_or_referrer(graph):

@@ -40,9 +40,11 @@ _METHODS = (
 )
 _NAMES: Mapping[str, str] = {
     "acmCertificateArn": "ACMCertificateArn",
+    "cloudfrontDefaultCertificate": "CloudFrontDefaultCertificate",
     "errorCachingMinTtl": "ErrorCachingMinTTL",
     "httpPort": "HTTPPort",
     "httpsPort": "HTTPSPort",
+    "iamCertificateId": "IAMCertificateId",
     "isIpv6Enabled": "IsIPV6Enabled",
     "name": "HeaderName",
     "orderedCacheBehaviors": "CacheBehaviors",
