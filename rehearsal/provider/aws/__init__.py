@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rehearsal.provider.aws import (
     acm,
+    autoscaling,
     cloudfront,
     dashboards,
     ec2,
@@ -33,6 +34,7 @@ from rehearsal.provider.server import Invoke
 
 _SERVICES = (
     acm,
+    autoscaling,
     cloudfront,
     dashboards,
     ec2,
