@@ -14,7 +14,9 @@ _AWS_MANAGED = "Default master key that protects my "
 
 def take(aws: Aws) -> set[Thing]:
     """Everything that a stack of ours can make, AWS's own things included."""
-    return {thing for look in _LOOKS for thing in look(aws)}
+    edge = Aws(aws.endpoint, "us-east-1", {})
+    here = {thing for look in _LOOKS for thing in look(aws)}
+    return here | {thing for look in _EDGE_LOOKS for thing in look(edge)}
 
 
 def _listed(
@@ -107,6 +109,40 @@ def _distributions(aws: Aws) -> Iterable[Thing]:
         yield Thing("distribution", distribution["Id"])
 
 
+_EDGE_LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
+    _listed("log group", "logs", "describe_log_groups", "logGroups", "logGroupName"),
+    _listed(
+        "log delivery source",
+        "logs",
+        "describe_delivery_sources",
+        "deliverySources",
+        "name",
+    ),
+    _listed(
+        "log delivery destination",
+        "logs",
+        "describe_delivery_destinations",
+        "deliveryDestinations",
+        "name",
+    ),
+    _listed("log delivery", "logs", "describe_deliveries", "deliveries", "id"),
+    _listed(
+        "log resource policy",
+        "logs",
+        "describe_resource_policies",
+        "resourcePolicies",
+        "policyName",
+    ),
+    _listed(
+        "certificate",
+        "acm",
+        "list_certificates",
+        "CertificateSummaryList",
+        "DomainName",
+    ),
+)
+"""What CloudFront also needs in us-east-1, whatever the stack's region."""
+
 _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     _instances,
     _nat_gateways,
@@ -148,7 +184,6 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "InstanceProfiles",
         "InstanceProfileName",
     ),
-    _listed("log group", "logs", "describe_log_groups", "logGroups", "logGroupName"),
     _listed(
         "repository", "ecr", "describe_repositories", "repositories", "repositoryName"
     ),
@@ -237,13 +272,7 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "ScheduledActionName",
         ServiceNamespace="ecs",
     ),
-    _listed(
-        "certificate",
-        "acm",
-        "list_certificates",
-        "CertificateSummaryList",
-        "DomainName",
-    ),
+    *_EDGE_LOOKS,
     _listed("event rule", "events", "list_rules", "Rules", "Name"),
     _listed(
         "metric filter",
