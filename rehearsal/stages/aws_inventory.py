@@ -273,6 +273,10 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         ServiceNamespace="ecs",
     ),
     *_EDGE_LOOKS,
+    _listed("schedule", "scheduler", "list_schedules", "Schedules", "Name"),
+    _listed(
+        "schedule group", "scheduler", "list_schedule_groups", "ScheduleGroups", "Name"
+    ),
     _listed("event rule", "events", "list_rules", "Rules", "Name"),
     _listed(
         "metric filter",
