@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from rehearsal.provider.row import Aws
 from rehearsal.provider.wire import Properties
 from tests.rehearsal.conformance import (
+    DEFAULT_TAGS,
     Case,
     Conformance,
     Drift,
@@ -269,6 +270,18 @@ class TestAutoscalingRows(Conformance):
         POLICY: policy,
         ACTION: scheduled_action,
     }
+
+    def test_tags_follow_the_program(self, case: Case, resource: Resource) -> None:
+        if "tagsAll" not in resource.row.unverified:
+            super().test_tags_follow_the_program(case, resource)
+            return
+        for tags in ({"Name": "one", "Old": "gone soon"}, {"Name": "two"}):
+            program = {**case.inputs, "tags": tags}
+            assert not resource.up(program).replaces
+            assert resource.outputs["tagsAll"] == {**DEFAULT_TAGS, **tags}
+            assert resource.refresh()
+            assert resource.outputs["tagsAll"] == {**DEFAULT_TAGS, **tags}
+            assert not resource.preview(program).changed
 
 
 def test_a_service_that_is_not_there_does_not_scale(site: Site):

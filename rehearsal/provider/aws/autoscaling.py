@@ -115,10 +115,13 @@ def _refuse_without_target(aws: Aws, operation: str, inputs: Properties) -> None
 
 
 class Target(ScalingRow):
-    """aws.appautoscaling.Target; its id is the service. moto takes no tags for it."""
+    """aws.appautoscaling.Target; its id is the service."""
 
     token = "aws:appautoscaling/target:Target"
     updates = frozenset({"maxCapacity", "minCapacity", "suspendedState"})
+    tagged = True
+    # moto takes them when the target is registered, and has no call that shows them.
+    unverified = frozenset({"tags", "tagsAll"})
 
     def problems(self, inputs: Mapping[str, Any]) -> list[str]:
         return [
@@ -128,7 +131,7 @@ class Target(ScalingRow):
         ]
 
     def create(self, aws: Aws, inputs: Properties) -> str:
-        self._put(aws, inputs)
+        self._put(aws, inputs, Tags=inputs.get("tagsAll") or {})
         return str(inputs["resourceId"])
 
     def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
@@ -142,6 +145,7 @@ class Target(ScalingRow):
             "maxCapacity": live["MaxCapacity"],
             "minCapacity": live["MinCapacity"],
             "suspendedState": _renamed(live.get("SuspendedState"), _small),
+            "tagsAll": known.get("tagsAll") or {},
             **_live_place(live),
         }
 
@@ -155,7 +159,7 @@ class Target(ScalingRow):
         if _target(aws, place) is not None:
             aws.client("application-autoscaling").deregister_scalable_target(**place)
 
-    def _put(self, aws: Aws, inputs: Properties) -> None:
+    def _put(self, aws: Aws, inputs: Properties, **more: Any) -> None:
         if inputs["minCapacity"] > inputs["maxCapacity"]:
             raise refusal(
                 "RegisterScalableTarget",
@@ -173,6 +177,7 @@ class Target(ScalingRow):
             MaxCapacity=inputs["maxCapacity"],
             SuspendedState=_renamed(suspended, _large),
             **_place(inputs),
+            **more,
         )
 
 
