@@ -300,4 +300,10 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "EventSubscriptionsList",
         "CustSubscriptionId",
     ),
+    _listed("topic", "sns", "list_topics", "Topics", "TopicArn"),
+    _listed(
+        "subscription", "sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"
+    ),
+    _listed("alarm", "cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    _listed("function", "lambda", "list_functions", "Functions", "FunctionName"),
 )
