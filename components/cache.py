@@ -35,7 +35,8 @@ _ENGINE_VERSION = r"(7\.2|8\.\d|9\.\d)"
 
 _LOGS = ("slow-log", "engine-log")
 
-_PORT = 6379
+PORT = 6379
+"""Where the cache listens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +195,7 @@ class Cache(pulumi.ComponentResource):
             num_cache_clusters=args.nodes,
             automatic_failover_enabled=replicated,
             multi_az_enabled=replicated,
-            port=_PORT,
+            port=PORT,
             subnet_group_name=subnets.name,
             security_group_ids=args.security_group_ids,
             parameter_group_name=parameters.name,
@@ -218,7 +219,7 @@ class Cache(pulumi.ComponentResource):
         self.replication_group_id = group.replication_group_id
         self.member_ids = group.member_clusters
         self.address = group.primary_endpoint_address
-        self.port = pulumi.Output.from_input(_PORT)
+        self.port = pulumi.Output.from_input(PORT)
         self.url = pulumi.Output.secret(
             pulumi.Output.format(
                 "rediss://:{0}@{1}:{2}", token.result, self.address, self.port

@@ -114,6 +114,12 @@ class Database(pulumi.ComponentResource):
     url: pulumi.Output[str]
     """Secret: `postgresql://USER:PASSWORD@HOST:PORT/NAME?sslmode=MODE`."""
 
+    subnet_group_name: pulumi.Output[str]
+    """Where it is, for restoring a backup beside it."""
+
+    parameter_group_name: pulumi.Output[str]
+    """Its parameters, for events about them."""
+
     final_snapshot_identifier: pulumi.Output[str | None]
     """Snapshot that a deletion leaves behind; None when it leaves none."""
 
@@ -220,6 +226,8 @@ class Database(pulumi.ComponentResource):
         self.port = instance.port
         self.database_name = pulumi.Output.from_input(args.database_name)
         self.url = _url(args, instance, password)
+        self.subnet_group_name = subnets.name
+        self.parameter_group_name = parameters.name
         self.final_snapshot_identifier = pulumi.Output.from_input(snapshot)
         self.register_outputs(
             {
@@ -230,6 +238,8 @@ class Database(pulumi.ComponentResource):
                 "port": self.port,
                 "database_name": self.database_name,
                 "url": self.url,
+                "subnet_group_name": self.subnet_group_name,
+                "parameter_group_name": self.parameter_group_name,
                 "final_snapshot_identifier": self.final_snapshot_identifier,
             }
         )

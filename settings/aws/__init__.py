@@ -9,6 +9,7 @@ from __future__ import annotations
 from settings.aws.checks import CHECKS
 from settings.aws.groups import (
     Database,
+    DefaultTags,
     Deployment,
     LoadBalancer,
     Logs,
@@ -16,7 +17,7 @@ from settings.aws.groups import (
     Registry,
     Service,
 )
-from settings.aws.model import AwsSettings
+from settings.aws.model import SLACK_WEBHOOK, AwsSettings
 from settings.aws.offers import DATABASE_CLASSES, FARGATE_MEMORY, RETIRED_CLASSES
 from settings.aws.options import (
     Autoscaling,
@@ -37,6 +38,7 @@ __all__ = [
     "DATABASE_CLASSES",
     "FARGATE_MEMORY",
     "RETIRED_CLASSES",
+    "SLACK_WEBHOOK",
     "Autoscaling",
     "AwsSettings",
     "Backups",
@@ -44,6 +46,7 @@ __all__ = [
     "Cache",
     "Cdn",
     "Database",
+    "DefaultTags",
     "Deployment",
     "Firewall",
     "Github",

@@ -174,7 +174,7 @@ def _regular_capacity_remains(settings: AwsSettings) -> Iterator[Problem]:
 
 
 def _strategy_has_alarms(settings: AwsSettings) -> Iterator[Problem]:
-    strategy = settings.deployment.strategy
+    strategy = settings.strategy
     if strategy != "rolling" and settings.monitoring is None:
         yield (
             "deployment.strategy",
@@ -195,6 +195,8 @@ _OF_STRATEGY: Final[Mapping[str, Sequence[str]]] = {
 
 def _strategy_uses_what_is_set(settings: AwsSettings) -> Iterator[Problem]:
     deployment = settings.deployment
+    if deployment is None:
+        return
     for key, strategies in _OF_STRATEGY.items():
         given = getattr(deployment, key)
         usual = given == Deployment.model_fields[key].default
@@ -208,9 +210,9 @@ def _strategy_uses_what_is_set(settings: AwsSettings) -> Iterator[Problem]:
 
 def _linear_ends(settings: AwsSettings) -> Iterator[Problem]:
     deployment = settings.deployment
-    if deployment.strategy != "linear" or deployment.step_percent <= 50:
+    if deployment is None or deployment.strategy != "linear":
         return
-    if deployment.step_percent < 100:
+    if 50 < deployment.step_percent < 100:
         yield (
             "deployment.step_percent",
             f"{deployment.step_percent:g} leaves no second step of its size. Choose 50 "
@@ -254,10 +256,10 @@ def _scaling_has_an_aim(settings: AwsSettings) -> Iterator[Problem]:
             "has nothing to go by: cpu_percent, memory_percent and requests_per_target "
             "are all 0, and there is no schedule. Set one of them",
         )
-    if scaling.requests_per_target and settings.deployment.strategy != "rolling":
+    if scaling.requests_per_target and settings.strategy != "rolling":
         yield (
             "autoscaling.requests_per_target",
-            f"does not work with the strategy {settings.deployment.strategy}: requests "
+            f"does not work with the strategy {settings.strategy}: requests "
             "go to two target groups, and AWS counts those of one. Set it to 0, or the "
             "strategy to rolling",
         )
@@ -326,10 +328,10 @@ def _archive_has_uploads(settings: AwsSettings) -> Iterator[Problem]:
 def _alarms_reach_somebody(settings: AwsSettings) -> Iterator[Problem]:
     monitoring = settings.monitoring
     if monitoring and not monitoring.emails and not monitoring.slack:
+        command = settings.command("monitoring.emails[0]", "ADDRESS")
         yield (
-            "monitoring",
-            "tells nobody: list addresses in monitoring.emails, or set "
-            "monitoring.slack to true",
+            "monitoring.emails",
+            f"is empty, so alarms would tell nobody. Set it: {command}",
         )
 
 
@@ -349,6 +351,56 @@ def _health_check_has_a_domain(settings: AwsSettings) -> Iterator[Problem]:
         yield (
             "monitoring.health_check",
             "needs a domain to ask. Set domain.name, or this to false",
+        )
+
+
+def _health_check_gets_in(settings: AwsSettings) -> Iterator[Problem]:
+    monitoring = settings.monitoring
+    closed = "0.0.0.0/0" not in settings.load_balancer.allowed_cidrs
+    if monitoring and monitoring.health_check and settings.domain and closed:
+        yield (
+            "monitoring.health_check",
+            "cannot reach the app, which load_balancer.allowed_cidrs closes to the "
+            "world. Set it to false",
+        )
+
+
+def _backups_begin_clear_of_the_windows(settings: AwsSettings) -> Iterator[Problem]:
+    if settings.backups is None:
+        return
+    hour, minute = map(int, settings.backups.start.split(":"))
+    begins = {
+        (day * 24 * 60 + hour * 60 + minute + late) % _WEEK
+        for day in range(7)
+        for late in range(_HOUR)
+    }
+    for key in ("backup_window", "maintenance_window"):
+        window = getattr(settings.database, key)
+        closed = {
+            (minute - early) % _WEEK
+            for minute in forms.window_minutes(window)
+            for early in (0, _HOUR)
+        }
+        if begins & closed:
+            yield (
+                "backups.start",
+                f'"{settings.backups.start}" may begin within an hour before '
+                f'database.{key}, "{window}", or in it, where AWS takes no backup. '
+                "Choose another time",
+            )
+
+
+_HOUR: Final = 60
+_WEEK: Final = 7 * 24 * _HOUR
+
+
+def _budget_counts_something(settings: AwsSettings) -> Iterator[Problem]:
+    if settings.budget and "Environment" not in settings.default_tags.tags:
+        path = "aws:defaultTags.tags.Environment"
+        yield (
+            "budget",
+            "counts by the tag Environment, and aws:defaultTags does not give it to "
+            f"anything. Set it: {settings.command(path, settings.environment)}",
         )
 
 
@@ -372,7 +424,8 @@ def _budget_reaches_somebody(settings: AwsSettings) -> Iterator[Problem]:
 
 
 def _test_port_is_open_to_few(settings: AwsSettings) -> Iterator[Problem]:
-    if "0.0.0.0/0" in settings.deployment.test_cidrs:
+    deployment = settings.deployment
+    if deployment and "0.0.0.0/0" in deployment.test_cidrs:
         yield (
             "deployment.test_cidrs",
             "0.0.0.0/0 would show every version to the world before it is judged. "
@@ -436,12 +489,12 @@ CHECKS: Final = (
         _regular_capacity_remains,
         ("environment", "service.spot_percent", "service.on_demand_base"),
     ),
-    Check(_strategy_has_alarms, ("deployment.strategy", "monitoring")),
+    Check(_strategy_has_alarms, ("deployment", "monitoring")),
     Check(_strategy_uses_what_is_set, ("deployment",)),
     Check(_linear_ends, ("deployment",)),
-    Check(_test_port_is_open_to_few, ("deployment.test_cidrs",)),
+    Check(_test_port_is_open_to_few, ("deployment",)),
     Check(_bounds_hold, ("autoscaling", "service.desired_count")),
-    Check(_scaling_has_an_aim, ("autoscaling", "deployment.strategy")),
+    Check(_scaling_has_an_aim, ("autoscaling", "deployment")),
     Check(_production_survives_a_cache_node, ("environment", "cache")),
     Check(_cache_windows_are_apart, ("cache",)),
     Check(_cdn_has_a_domain, ("cdn", "domain")),
@@ -450,6 +503,14 @@ CHECKS: Final = (
     Check(_alarms_reach_somebody, ("monitoring",)),
     Check(_slack_has_its_webhook, ("monitoring", "secrets")),
     Check(_health_check_has_a_domain, ("monitoring", "domain")),
+    Check(
+        _health_check_gets_in, ("monitoring", "domain", "load_balancer.allowed_cidrs")
+    ),
+    Check(
+        _backups_begin_clear_of_the_windows,
+        ("backups", "database.backup_window", "database.maintenance_window"),
+    ),
+    Check(_budget_counts_something, ("budget", "aws:defaultTags")),
     Check(_copies_go_elsewhere, ("backups", "aws:region")),
     Check(_budget_reaches_somebody, ("budget", "monitoring")),
     Check(_production_survives_a_zone, ("environment", "database.multi_az")),

@@ -16,6 +16,12 @@ Endpoint = Literal[
 ]
 
 
+class DefaultTags(Group):
+    """Tags on everything that takes some; the provider's own setting."""
+
+    tags: dict[str, str] = Field({}, description="Name to value.")
+
+
 class Network(Group):
     """The virtual network."""
 
@@ -217,6 +223,11 @@ class Service(Group):
     )
     execute_command: bool = Field(
         False, description="Allow a shell in a running task (ECS Exec)."
+    )
+    container_insights: bool = Field(
+        True,
+        description="Metrics of tasks (ECS.12), by which alarms tell that some are "
+        "missing. About 3 USD a month for a small service.",
     )
     stop_timeout: int = Field(
         60,

@@ -10,6 +10,7 @@ from contract import Kind, Variable, matching
 from settings import forms
 from settings.aws.groups import (
     Database,
+    DefaultTags,
     Deployment,
     LoadBalancer,
     Logs,
@@ -53,6 +54,14 @@ class AwsSettings(Settings):
     region: forms.Region = Field(
         "", alias="aws:region", description="AWS region of everything."
     )
+    profile: str = Field(
+        "", alias="aws:profile", description="Profile of the AWS credentials."
+    )
+    default_tags: DefaultTags = Field(
+        DefaultTags(),
+        alias="aws:defaultTags",
+        description="Tags on everything that takes some.",
+    )
     platform: Literal["aws"] = Field(
         "aws", description="Where the app runs. Its settings are below."
     )
@@ -63,9 +72,6 @@ class AwsSettings(Settings):
         LoadBalancer(), description="The load balancer."
     )
     service: Service = Field(Service(), description="The app's tasks, on ECS Fargate.")
-    deployment: Deployment = Field(
-        Deployment(), description="How a new version takes over."
-    )
     logs: Logs = Field(Logs(), description="The app's logs.")
     cache: Cache | None = Field(
         None, description="A cache: Valkey on ElastiCache. Without it the app has none."
@@ -73,6 +79,12 @@ class AwsSettings(Settings):
     uploads: Uploads | None = Field(
         None,
         description="A file system for uploads: EFS. Without it they go with the task.",
+    )
+    deployment: Deployment | None = Field(
+        None,
+        description="How a new version takes over: what other strategies than rolling "
+        "need, a second target group above all. Deploy it with the strategy rolling "
+        "first, then with the one that you want.",
     )
     firewall: Firewall | None = Field(
         None, description="A web application firewall: WAF."
@@ -107,6 +119,19 @@ class AwsSettings(Settings):
         description="Days that a deleted secret can be restored. 0 deletes at once, "
         "so that a stack of the same name can be made again directly.",
     )
+
+    @property
+    def strategy(self) -> Literal["rolling", "blue_green", "canary", "linear"]:
+        """How a new version takes over."""
+        return self.deployment.strategy if self.deployment else "rolling"
+
+    @property
+    def tasks(self) -> int:
+        """Tasks that a new service begins with."""
+        wanted, scaling = self.service.desired_count, self.autoscaling
+        if scaling is None:
+            return wanted
+        return min(max(wanted, scaling.minimum), scaling.maximum)
 
     def released(self) -> Self:
         """Return these settings with deletion protection lifted, to decommission."""

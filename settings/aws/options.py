@@ -109,6 +109,11 @@ class Firewall(Group):
 class Cdn(Group):
     """CloudFront in front of the load balancer, which then answers to nobody else."""
 
+    content_security_policy: forms.SecurityPolicy | None = Field(
+        None,
+        description="What pages may load, where the app does not say it, instead of "
+        "the default: the site's own files, and images in `data:`.",
+    )
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = Field(
         "PriceClass_100",
         description="Where it answers from: Europe and North America; most of the "
@@ -212,11 +217,6 @@ class Monitoring(Group):
     slow_per_5_minutes: int = Field(
         10, ge=1, le=1_000_000, description="Slow requests that raise an alarm."
     )
-    container_insights: bool = Field(
-        True,
-        description="Metrics of tasks, for the alarm on tasks that are missing. About "
-        "3 USD a month for a small service.",
-    )
     health_check: bool = Field(
         True,
         description="Ask /api/health from outside, from three regions. About 2 USD a "
@@ -230,9 +230,10 @@ class Monitoring(Group):
 class Backups(Group):
     """Backups by AWS Backup, beside the database's own."""
 
-    schedule: forms.CronExpression = Field(
-        "cron(0 5 * * ? *)",
-        description="When, in UTC, clear of database.backup_window.",
+    start: forms.TimeOfDay = Field(
+        "05:00",
+        description="When backups may begin, in UTC, within an hour: clear of the "
+        "database's windows, and of the hour before each.",
     )
     database_days: int = Field(
         30,

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 STACKS = ("production", "staging")
 IMAGE = f"ghcr.io/stromdao/stromhaltig@sha256:{'1' * 64}"
 ZONE = "Z0123456789ABCDEFGHIJ"
+ALERTED = {"emails": ["ops@stromhaltig.example"]}
 OPERATORS = {
     variable.name: f"https://operators-{variable.name.lower()}@sentry.example/1"
     for variable in VARIABLES
@@ -83,6 +84,7 @@ def _deploy(stack: str, preview: bool, changes: str) -> Graph:
     config |= {
         "stromhaltig:domain": {**domain, "zone_id": ZONE},
         "stromhaltig:image": {"ref": IMAGE},
+        "stromhaltig:monitoring": {**config["stromhaltig:monitoring"], **ALERTED},
         "stromhaltig:secrets": OPERATORS,
     }
     config |= {f"stromhaltig:{k}": v for k, v in json.loads(changes).items()}

@@ -932,6 +932,7 @@ def stack_file(stack: str) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load(text)["config"]
     config["stromhaltig:domain"]["zone_id"] = "Z0123456789ABC"
     config["stromhaltig:image"] = {"ref": DIGEST}
+    config["stromhaltig:monitoring"]["emails"] = ["ops@stromhaltig.example"]
     config["stromhaltig:secrets"] = SECRETS if stack == "production" else {}
     return config
 
@@ -971,6 +972,7 @@ class TestStackFiles:
 
         assert "pulumi config set --path 'stromhaltig:domain.zone_id'" in text
         assert "pulumi config set --path 'stromhaltig:image.ref'" in text
+        assert "pulumi config set --path 'stromhaltig:monitoring.emails[0]'" in text
         if stack == "production":
             for variable in APP.of_kind(Kind.OPERATOR):
                 assert f"--secret 'stromhaltig:secrets.{variable.name}'" in text
