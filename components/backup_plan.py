@@ -13,7 +13,7 @@ from components import iam
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from names import AUTO_NAME_LENGTH, bounded
 
-_NAME_LIMIT = 50 - AUTO_NAME_LENGTH
+BACKUP_LIMIT = 50 - AUTO_NAME_LENGTH
 """Logical name of a vault, a plan or a selection (AWS Backup API: 50)."""
 
 _RESTORE_TEST_LIMIT = 50
@@ -232,13 +232,13 @@ class BackupPlan(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("stromhaltig:aws:BackupPlan", name, None, opts)
-        name = bounded(f"{name}-backup", _NAME_LIMIT)
+        name = bounded(f"{name}-backup", BACKUP_LIMIT)
 
         vault = _vault(
             name, args.kms_key_arn, args, pulumi.ResourceOptions(parent=self)
         )
         copy_vault = (
-            _copy_vault(bounded(f"{name}-copy", _NAME_LIMIT), args.copy, args, self)
+            _copy_vault(bounded(f"{name}-copy", BACKUP_LIMIT), args.copy, args, self)
             if args.copy
             else None
         )
@@ -267,7 +267,7 @@ class BackupPlan(pulumi.ComponentResource):
         self, name: str, kind: _Kind, rule: aws.backup.PlanRuleArgs
     ) -> pulumi.Output[str]:
         """ID of the plan of one kind of thing."""
-        name = bounded(f"{name}-{kind.name}", _NAME_LIMIT)
+        name = bounded(f"{name}-{kind.name}", BACKUP_LIMIT)
         # They hold no data, and a selection is replaced with each change.
         opts = pulumi.ResourceOptions(parent=self, protect=False)
         plan = aws.backup.Plan(name, rules=[rule], opts=opts)

@@ -1,0 +1,758 @@
+"""Who deploys: all that the stack takes, nothing of others, and never more rights.
+
+The policies are evaluated the way IAM does it, request by request. What a request
+looks like is told here independently of the policies: which ARN a thing has, and
+which tags it is given or has already.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pulumi
+import pulumi_aws as aws
+import pytest
+import yaml
+
+from components.backup_plan import BACKUP_LIMIT
+from components.deploy_calls import TABLE, Calls
+from components.deploy_permissions import MANAGED_POLICIES, SERVICE_ROLES
+from components.deploy_role import GITHUB, DeployRole, DeployRoleArgs, bounded_roles
+from components.state_backend import StateBackendFacts
+from names import CACHE_LIMIT, LOAD_BALANCER_LIMIT, bounded
+from tests.graph import Graph, Recorded
+from tests.unit.test_aws_stack import deploy
+
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+POLICY = "aws:iam/policy:Policy"
+PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+ROLE = "aws:iam/role:Role"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+NAME = "stromhaltig-production"
+LONGEST_NAME = "stromhaltig-a-stack-with-a-long-name"
+TAGS = {"Project": "stromhaltig", "Environment": "production"}
+ZONE = "Z0123456789ABCDEFGHIJ"
+STATE = "arn:aws:s3:::stromhaltig-state-0a1b2c3"
+STATE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/5747a7e"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/deploy/{NAME}-boundary"
+
+BOUND = ("named", "creates", "tags", "changes", "unbound")
+GLOBAL = ("budgets", "cloudfront", "iam", "route53")
+
+# Service -> resources in ARNs of a stack's things, as AWS writes them.
+NAMED = {
+    "backup": ["backup-vault:{backup}", "restore-testing-plan:{backup_}-1a2b"],
+    "budgets": ["budget/{name}"],
+    "cloudwatch": ["alarm:{name}", "dashboard/{name}"],
+    "ec2": ["network-interface/eni-0a1b"],
+    "ecr": ["repository/{name}"],
+    "ecs": ["cluster/{name}", "service/{name}/{name}", "task-definition/{name}:7"],
+    "elasticache": [
+        "replicationgroup:{cache}",
+        "subnetgroup:{name}",
+        "parametergroup:{name}",
+    ],
+    "events": ["rule/{name}"],
+    "iam": ["role/{name}"],
+    "kms": ["alias/{name}"],
+    "lambda": ["function:{name}"],
+    "logs": [
+        "log-group:{name}",
+        "log-group:/ecs/{name}:*",
+        "log-group:/aws/rds/instance/{name}/postgresql:*",
+        "log-group:/aws/vendedlogs/elasticache/{cache}/slow-log",
+        "log-group:aws-waf-logs-{name}",
+        "delivery-source:{name}",
+        "delivery-destination:{name}",
+    ],
+    "rds": ["db:{name}", "subgrp:{name}", "pg:{name}", "es:{name}", "snapshot:{name}"],
+    "scheduler": ["schedule/{name}/{name}", "schedule-group/{name}"],
+    "secretsmanager": ["secret:{secrets}/JWT_SECRET-AbCdEf"],
+    "sns": ["{name}"],
+    "sqs": ["{name}"],
+    "wafv2": ["regional/webacl/{name}/0a1b", "global/webacl/{name}/0a1b"],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One call as IAM sees it."""
+
+    action: str
+    resource: str
+    region: str = REGION
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self, name: str) -> str | None:
+        if name == "aws:RequestedRegion":
+            return "us-east-1" if self.action.split(":")[0] in GLOBAL else self.region
+        return self.context.get(name)
+
+
+def allowed(statements: Sequence[Mapping[str, Any]], request: Request) -> bool:
+    """IAM's verdict on one policy, or several of one kind."""
+    effects = {s["Effect"] for s in statements if _applies(s, request)}
+    return effects == {"Allow"}
+
+
+def _applies(statement: Mapping[str, Any], request: Request) -> bool:
+    if "NotAction" in statement:
+        called = not _any(statement["NotAction"], request.action)
+    else:
+        called = _any(statement["Action"], request.action)
+    return (
+        called
+        and _any(statement["Resource"], request.resource)
+        and all(
+            _met(operator, request.key(key), _listed(wanted))
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, wanted in keys.items()
+        )
+    )
+
+
+def _met(operator: str, value: str | None, wanted: Sequence[str]) -> bool:
+    if operator == "Null":
+        return wanted == [str(value is None).lower()]
+    if value is None:
+        return False
+    if operator == "StringEquals":
+        return value in wanted
+    assert operator in ("StringLike", "ArnEquals")
+    return _any(wanted, value)
+
+
+def _any(patterns: str | Sequence[str], text: str) -> bool:
+    return _matcher(tuple(_listed(patterns))).fullmatch(text) is not None
+
+
+@cache
+def _matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    escaped = "|".join(re.escape(pattern) for pattern in patterns)
+    return re.compile(escaped.replace(r"\*", ".*").replace(r"\?", "."))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def arguments(**args):
+    wanted = {
+        "repository": "stromdao/stromhaltig",
+        "environment": "production",
+        "preview_environment": "production-preview",
+        "account_id": ACCOUNT,
+        "stack_name": NAME,
+        "secrets": "stromhaltig/production",
+        "tags": TAGS,
+        "regions": [REGION],
+        "zone_ids": [ZONE],
+        "state": StateBackendFacts(bucket_arn=STATE, key_arn=STATE_KEY),
+    }
+    return DeployRoleArgs(**{**wanted, **args})
+
+
+def roles(**args):
+    wanted = arguments(**args)
+    return DeployRole(wanted.stack_name, wanted)
+
+
+@cache
+def built() -> Graph:
+    graph = Graph()
+    graph.build(roles)
+    return graph
+
+
+def role(graph: Graph, kind: str) -> Recorded:
+    (found,) = [r for r in graph.all(ROLE) if r.name.endswith(f"-{kind}")]
+    return found
+
+
+def granted(graph: Graph, kind: str) -> list[dict[str, Any]]:
+    """Statements of all policies that a role has, attached or written into it."""
+    name = role(graph, kind).outputs["name"]
+    attached = {a["policyArn"] for a in graph.all(ATTACHMENT) if a["role"] == name}
+    documents = [
+        json.loads(policy["policy"])
+        for policy in (*graph.all(POLICY), *graph.all(ROLE_POLICY))
+        if policy.outputs["arn"] in attached or policy.get("role") == name
+    ]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def limit(graph: Graph) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = graph.policy(POLICY, f"{NAME}-boundary")[
+        "Statement"
+    ]
+    return statements
+
+
+def tagged(how: str, tags: Mapping[str, str] = TAGS) -> dict[str, str]:
+    return {f"aws:{how}Tag/{key}": value for key, value in tags.items()}
+
+
+def arns(service: str, name: str) -> list[str]:
+    """ARNs of things of the stack with this name."""
+    if service == "s3":
+        return [f"arn:aws:s3:::{name}-logs-0a1b2c3"]
+    if service == "route53":
+        return [f"arn:aws:route53:::hostedzone/{ZONE if name == NAME else 'ZOTHER'}"]
+    region = "" if service in GLOBAL else REGION
+    backup = f"{bounded(f'{name}-backup', BACKUP_LIMIT)}-0a1b2c3"
+    return [
+        f"arn:aws:{service}:{region}:{ACCOUNT}:"
+        + resource.format(
+            name=f"{name}-thing-0a1b2c3",
+            backup=backup,
+            backup_=backup.replace("-", "_"),
+            cache=f"{bounded(f'{name}-cache', CACHE_LIMIT)}-0a1b2c3",
+            secrets=name.replace("-", "/", 1),
+        )
+        for resource in NAMED[service]
+    ]
+
+
+def requests(calls: Calls, how: str, name: str, tags: Mapping[str, str]):
+    """One request for each call that is bound in this way."""
+    service = calls.service
+    by_id = f"arn:aws:{service}:{REGION}:{ACCOUNT}:thing/0a1b2c3d"
+    context = {
+        "creates": tagged("Request", tags),
+        "tags": {**tagged("Request", tags), f"{service}:CreateAction": "Create"},
+        "changes": tagged("Resource", tags),
+    }.get(how, {})
+    if service == "iam":
+        context = {
+            "iam:PermissionsBoundary": BOUNDARY,
+            "iam:PolicyARN": f"arn:aws:iam::aws:policy/{MANAGED_POLICIES[0]}",
+            "iam:PassedToService": SERVICE_ROLES[0],
+        }
+    for action in calls.actions(how):
+        for resource in arns(service, name) if how == "named" else [by_id]:
+            yield Request(action=action, resource=resource, context=context)
+
+
+def everything(name: str = NAME, tags: Mapping[str, str] = TAGS, bound=BOUND):
+    """Type and request, for each call in the table."""
+    for type_, entries in TABLE.items():
+        for calls in entries:
+            for how in bound:
+                for request in requests(calls, how, name, tags):
+                    yield type_, request
+
+
+def components() -> Iterator[tuple[str, str]]:
+    """File and type of each AWS resource that a component makes."""
+    folder = Path(__file__).parents[2] / "components"
+    for file in sorted(folder.rglob("*.py")):
+        for module, kind in re.findall(
+            r"\baws\.([a-z0-9]+)\.([A-Z]\w+)\(", file.read_text(encoding="utf-8")
+        ):
+            if not kind.endswith(("Args", "ArgsDict")):
+                token = f"aws:{module}/{kind[0].lower()}{kind[1:]}:{kind}"
+                yield file.name, token
+
+
+def test_every_type_that_a_stack_can_have_is_in_the_table():
+    made = {token for file, token in components() if file != "deploy_role.py"}
+    assert made - TABLE.keys() == set()
+
+
+def test_every_call_in_the_table_is_allowed_for_the_stacks_own_things():
+    statements = granted(built(), "apply")
+    refused = [
+        f"{type_} {request.action} {request.resource}"
+        for type_, request in everything()
+        if not allowed(statements, request)
+    ]
+    assert refused == []
+
+
+# Types of which `tests.fakes` makes up the ARN as AWS would.
+WITH_ARN = {
+    "aws:cloudwatch/logGroup:LogGroup",
+    "aws:ecr/repository:Repository",
+    "aws:ecs/cluster:Cluster",
+    "aws:ecs/service:Service",
+    "aws:ecs/taskDefinition:TaskDefinition",
+    "aws:iam/role:Role",
+    "aws:kms/alias:Alias",
+    "aws:rds/instance:Instance",
+    "aws:s3/bucket:Bucket",
+    "aws:secretsmanager/secret:Secret",
+}
+
+
+@pytest.mark.parametrize("stack", ["production", "staging"])
+def test_what_a_stack_is_made_of_can_be_deployed_by_its_role(stack):
+    name = f"stromhaltig-{stack}"
+    policies, program = Graph(), deploy(stack)
+    policies.build(lambda: roles(stack_name=name, secrets=f"stromhaltig/{stack}"))
+    limit_arn = f"arn:aws:iam::{ACCOUNT}:policy/deploy/{name}-boundary"
+    statements = granted(policies, "apply")
+    made = [r for r in program.resources if r.type.startswith("aws:")]
+    assert {resource.type for resource in made} <= TABLE.keys()
+    checked = 0
+    for resource in made:
+        own = [c for c in TABLE[resource.type] if c.service == service_of(resource)]
+        for action in own[0].actions("named") if resource.type in WITH_ARN else ():
+            context = {
+                "iam:PermissionsBoundary": limit_arn,
+                "iam:PassedToService": SERVICE_ROLES[0],
+            }
+            arn = resource.outputs["arn"]
+            request = Request(action=action, resource=arn, context=context)
+            assert allowed(statements, request), request
+            checked += 1
+    assert checked > 50
+
+
+def service_of(resource: Recorded) -> str:
+    return str(resource.outputs["arn"]).split(":")[2]
+
+
+@pytest.mark.parametrize("stack", ["production", "staging"])
+def test_a_stack_gives_its_things_the_tags_that_bind_its_role(stack):
+    file = Path(__file__).parents[2] / f"Pulumi.{stack}.yaml"
+    config = yaml.safe_load(file.read_text(encoding="utf-8"))["config"]
+    given = config["aws:defaultTags"]["tags"]
+    assert {**TAGS, "Environment": stack}.items() <= given.items()
+
+
+def test_nothing_in_the_table_is_beyond_the_boundary():
+    statements = limit(built())
+    refused = [
+        f"{type_} {request.action} {request.resource}"
+        for type_, request in everything()
+        if not allowed(statements, request)
+    ]
+    assert refused == []
+
+
+def test_things_of_another_stack_are_out_of_reach():
+    statements = granted(built(), "apply")
+    others = everything(
+        "stromhaltig-staging",
+        {**TAGS, "Environment": "staging"},
+        ("named", "creates", "tags", "changes"),
+    )
+    reached = [
+        f"{type_} {request.action} {request.resource}"
+        for type_, request in others
+        # Whatever may be seen of it, nothing of it may be changed.
+        if allowed(statements, request)
+        and not _is_read(request.action)
+        and request.action not in ON_UNTAGGED
+    ]
+    assert reached == []
+
+
+# Network interfaces and volumes are nobody's; subnets and groups are the stack's.
+ON_UNTAGGED = {
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:RunInstances",
+}
+
+
+@pytest.mark.parametrize("action", ["ec2:RunInstances", "ec2:CreateNetworkInterface"])
+@pytest.mark.parametrize("kind", ["subnet", "security-group"])
+def test_interfaces_are_made_in_the_stacks_own_network(action, kind):
+    inside = Request(
+        action=action,
+        resource=f"arn:aws:ec2:{REGION}:{ACCOUNT}:{kind}/0a1b",
+        context=tagged("Resource"),
+    )
+    # EC2 tells the tags of a request with what gets them, and not with a subnet.
+    outside = Request(action=action, resource=inside.resource)
+    assert allowed(granted(built(), "apply"), inside)
+    assert not allowed(granted(built(), "apply"), outside)
+
+
+def test_an_instance_needs_the_tags_and_its_parts_do_not():
+    statements = granted(built(), "apply")
+    own = f"arn:aws:ec2:{REGION}:{ACCOUNT}"
+
+    def runs(resource: str, **context: str) -> bool:
+        request = Request(action="ec2:RunInstances", resource=resource, context=context)
+        return allowed(statements, request)
+
+    assert runs(f"{own}:instance/*", **tagged("Request"))
+    assert not runs(f"{own}:instance/*")
+    for part in (
+        f"{own}:volume/*",
+        f"{own}:network-interface/*",
+        f"arn:aws:ec2:{REGION}::image/ami-0a1b",
+    ):
+        assert runs(part)
+
+
+def _is_read(action: str) -> bool:
+    return bool(re.match(r"[\w-]+:(Describe|Get|List)", action))
+
+
+def test_what_has_an_owner_cannot_be_claimed_by_tagging_it():
+    statements = granted(built(), "apply")
+    owned = {**tagged("Request"), **tagged("Resource", {"Environment": "staging"})}
+    for type_, request in everything(bound=("tags",)):
+        claim = Request(action=request.action, resource=request.resource, context=owned)
+        assert not allowed(statements, claim), type_
+
+
+@pytest.mark.parametrize("kind", ["apply", "preview"])
+def test_nothing_regional_is_done_in_another_region(kind):
+    statements = granted(built(), kind)
+    for type_, request in everything():
+        service = request.action.split(":")[0]
+        if service not in GLOBAL and not _is_read(request.action):
+            abroad = Request(
+                action=request.action,
+                resource=request.resource.replace(REGION, "us-west-2"),
+                region="us-west-2",
+                context=request.context,
+            )
+            assert not allowed(statements, abroad), (type_, request.action)
+
+
+def test_a_second_region_is_one_that_was_named():
+    graph = Graph()
+    graph.build(lambda: roles(regions=[REGION, "eu-west-1"]))
+    backup = Request(
+        action="backup:CreateBackupVault",
+        resource=f"arn:aws:backup:eu-west-1:{ACCOUNT}:backup-vault:{NAME}-backup-copy",
+        region="eu-west-1",
+    )
+    assert allowed(granted(graph, "apply"), backup)
+    assert allowed(limit(graph), backup)
+    assert not allowed(granted(built(), "apply"), backup)
+
+
+OWN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/{NAME}-task-0a1b2c3"
+WITHOUT_LIMIT = {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"}
+
+RISES = [
+    ("iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/{NAME}", {}),
+    ("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/{NAME}", {}),
+    ("iam:CreateLoginProfile", f"arn:aws:iam::{ACCOUNT}:user/{NAME}", {}),
+    ("iam:CreateRole", OWN_ROLE, {}),
+    ("iam:CreateRole", OWN_ROLE, {"iam:PermissionsBoundary": "arn:aws:iam::aws:x"}),
+    ("iam:PutRolePermissionsBoundary", OWN_ROLE, {}),
+    (
+        "iam:DeleteRolePermissionsBoundary",
+        OWN_ROLE,
+        {"iam:PermissionsBoundary": BOUNDARY},
+    ),
+    ("iam:PutRolePolicy", OWN_ROLE, {}),
+    (
+        "iam:AttachRolePolicy",
+        OWN_ROLE,
+        {**WITHOUT_LIMIT, "iam:PermissionsBoundary": BOUNDARY},
+    ),
+    ("iam:PassRole", OWN_ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
+    ("iam:CreatePolicyVersion", BOUNDARY, {}),
+    ("iam:DeletePolicy", BOUNDARY, {}),
+    ("iam:SetDefaultPolicyVersion", BOUNDARY, {}),
+    *(
+        (action, f"arn:aws:iam::{ACCOUNT}:role/deploy/{NAME}-apply-0a1b2c3", context)
+        for action, context in (
+            ("iam:UpdateAssumeRolePolicy", {}),
+            ("iam:DeleteRole", {}),
+            ("iam:PutRolePolicy", {"iam:PermissionsBoundary": BOUNDARY}),
+        )
+    ),
+    (
+        "iam:DeleteOpenIDConnectProvider",
+        f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}",
+        {},
+    ),
+    ("organizations:LeaveOrganization", "*", {}),
+    ("account:PutContactInformation", "*", {}),
+    ("billing:UpdateBillingPreferences", "*", {}),
+    ("aws-portal:ModifyBilling", "*", {}),
+    ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/Administrator", {}),
+    ("cloudtrail:StopLogging", "*", {}),
+]
+
+
+@pytest.mark.parametrize(("action", "resource", "context"), RISES)
+def test_nobody_rises_by_deploying(action, resource, context):
+    request = Request(action=action, resource=resource, context=context)
+    assert not allowed(granted(built(), "apply"), request)
+    assert not allowed(limit(built()), request)
+
+
+def test_both_roles_have_the_boundary_and_stand_beyond_their_own_reach():
+    for made in built().all(ROLE):
+        policy = built().one(POLICY, f"{NAME}-boundary")
+        assert made["permissionsBoundary"] == policy.outputs["arn"]
+        assert made["path"] == "/deploy/"
+    assert {policy["path"] for policy in built().all(POLICY)} == {"/deploy/"}
+
+
+def claims(**other: str) -> dict[str, str]:
+    told = {
+        "aud": "sts.amazonaws.com",
+        "sub": "repo:stromdao/stromhaltig:environment:production",
+        "ref": "refs/heads/main",
+        "repository": "stromdao/stromhaltig",
+        "repository_id": "4711",
+    }
+    return {f"{GITHUB}:{claim}": value for claim, value in {**told, **other}.items()}
+
+
+def admits(graph: Graph, kind: str, **other: str) -> bool:
+    (statement,) = json.loads(role(graph, kind)["assumeRolePolicy"])["Statement"]
+    request = Request(
+        action="sts:AssumeRoleWithWebIdentity", resource="*", context=claims(**other)
+    )
+    return allowed([{**statement, "Resource": "*"}], request)
+
+
+PREVIEW = "repo:stromdao/stromhaltig:environment:production-preview"
+PULL_REQUEST = "repo:stromdao/stromhaltig:pull_request"
+
+
+def test_deployed_is_from_one_environment_and_one_branch():
+    assert admits(built(), "apply")
+    assert not admits(built(), "apply", ref="refs/heads/feature")
+    assert not admits(built(), "apply", ref="refs/pull/7/merge")
+    for subject in (
+        PREVIEW,
+        PULL_REQUEST,
+        "repo:stromdao/stromhaltig:ref:refs/heads/main",
+        "repo:stromdao/other:environment:production",
+    ):
+        assert not admits(built(), "apply", sub=subject)
+    assert not admits(built(), "apply", aud="https://github.com/stromdao")
+
+
+def test_previewed_is_from_its_environment_whatever_the_branch():
+    assert admits(built(), "preview", sub=PREVIEW, ref="refs/pull/7/merge")
+    assert not admits(built(), "preview")
+    assert not admits(built(), "preview", sub=PULL_REQUEST)
+
+
+def test_a_repository_can_be_told_by_what_never_changes():
+    graph = Graph()
+    immutable = "repo:stromdao@1/stromhaltig@4711"
+    graph.build(lambda: roles(subject=immutable, repository_id=4711))
+    subject = f"{immutable}:environment:production"
+    assert admits(graph, "apply", sub=subject)
+    assert not admits(graph, "apply", sub=subject, repository_id="4712")
+    assert not admits(graph, "apply")
+
+
+def test_an_account_has_one_provider_for_github():
+    assert built().one(PROVIDER)["url"] == f"https://{GITHUB}"
+    assert built().one(PROVIDER)["clientIdLists"] == ["sts.amazonaws.com"]
+    there = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"
+    graph = Graph()
+    outputs = graph.build(lambda: roles(github_provider_arn=there))
+    assert graph.all(PROVIDER) == []
+    assert outputs["github_provider_arn"] == there
+    for made in graph.all(ROLE):
+        (statement,) = json.loads(made["assumeRolePolicy"])["Statement"]
+        assert statement["Principal"] == {"Federated": there}
+
+
+def test_a_preview_changes_nothing():
+    statements = granted(built(), "preview")
+    changed = {
+        request.action
+        for _, request in everything()
+        if allowed(statements, request) and not _is_read(request.action)
+    }
+    assert changed == set()
+    assert not allowed(
+        statements, Request(action="s3:PutObject", resource=f"{STATE}/x")
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:GetObject", f"arn:aws:s3:::{NAME}-logs-0a1b2c3/a"),
+        (
+            "secretsmanager:GetSecretValue",
+            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:stromhaltig/production/X",
+        ),
+        ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/mine"),
+        ("logs:GetLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/ecs/{NAME}"),
+        ("logs:FilterLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/ecs/a"),
+        ("ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{NAME}"),
+        ("sqs:ReceiveMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}"),
+        ("lambda:GetFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:other"),
+        ("kms:Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/other"),
+    ],
+)
+def test_a_preview_sees_how_things_are_and_not_what_is_in_them(action, resource):
+    request = Request(action=action, resource=resource, context=tagged("Resource"))
+    assert not allowed(granted(built(), "preview"), request)
+
+
+def test_a_preview_reads_the_state_and_its_secrets():
+    statements = granted(built(), "preview")
+    for action, resource in (
+        ("s3:ListBucket", STATE),
+        ("s3:GetObject", f"{STATE}/.pulumi/stacks/stromhaltig/production.json"),
+        ("kms:Decrypt", STATE_KEY),
+    ):
+        assert allowed(statements, Request(action=action, resource=resource))
+
+
+def test_a_preview_that_refreshes_reads_the_stacks_secrets_and_no_others():
+    graph = Graph()
+    graph.build(lambda: roles(preview_reads_secrets=True))
+    statements = granted(graph, "preview")
+
+    def reads(secret: str) -> bool:
+        arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{secret}"
+        return allowed(
+            statements, Request(action="secretsmanager:GetSecretValue", resource=arn)
+        )
+
+    def decrypts(service: str, tags: Mapping[str, str]) -> bool:
+        context = {**tagged("Resource", tags), "kms:ViaService": service}
+        arn = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b"
+        request = Request(action="kms:Decrypt", resource=arn, context=context)
+        return allowed(statements, request)
+
+    via = f"secretsmanager.{REGION}.amazonaws.com"
+    assert reads("stromhaltig/production/JWT_SECRET-AbCdEf")
+    assert not reads("stromhaltig/staging/JWT_SECRET-AbCdEf")
+    assert decrypts(via, TAGS)
+    assert not decrypts(f"rds.{REGION}.amazonaws.com", TAGS)
+    assert not decrypts(via, {**TAGS, "Environment": "staging"})
+
+
+def test_deploying_writes_the_state_wherever_it_is():
+    elsewhere = "arn:aws:kms:eu-north-1:123456789012:key/5747a7e"
+    graph = Graph()
+    state = StateBackendFacts(bucket_arn=STATE, key_arn=elsewhere)
+    graph.build(lambda: roles(state=state))
+    for action, resource in (
+        ("s3:PutObject", f"{STATE}/.pulumi/locks/x.json"),
+        ("s3:DeleteObject", f"{STATE}/.pulumi/locks/x.json"),
+        ("kms:Encrypt", elsewhere),
+        ("kms:GenerateDataKey", elsewhere),
+    ):
+        request = Request(action=action, resource=resource, region="eu-north-1")
+        assert allowed(granted(graph, "apply"), request)
+        assert allowed(limit(graph), request)
+
+
+def test_policies_fit_however_long_the_names_are():
+    graph = Graph()
+    graph.build(
+        lambda: roles(
+            stack_name=LONGEST_NAME,
+            secrets=LONGEST_NAME.replace("-", "/", 1),
+            regions=[REGION, "eu-west-1", "us-east-1"],
+            zone_ids=[ZONE, ZONE[::-1]],
+            preview_reads_secrets=True,
+        )
+    )
+    for policy in graph.all(POLICY):
+        # AWS counts no white space.
+        assert len(re.sub(r"\s", "", policy["policy"])) <= 6144, policy.name
+    for policy in graph.all(ROLE_POLICY):
+        assert len(re.sub(r"\s", "", policy["policy"])) <= 10_240, policy.name
+    for made in graph.all(ROLE):
+        attached = [
+            a for a in graph.all(ATTACHMENT) if a["role"] == made.outputs["name"]
+        ]
+        assert len(attached) <= 10
+        assert len(made.outputs["name"]) <= 64
+        assert len(made["assumeRolePolicy"]) <= 2048
+
+
+@pytest.mark.parametrize("limit", [BACKUP_LIMIT, CACHE_LIMIT, LOAD_BALANCER_LIMIT])
+def test_of_a_shortened_name_the_beginning_is_known(limit):
+    from components.deploy_permissions import _beginning
+
+    for suffix in ("", "-alternate", "-database"):
+        whole = f"{LONGEST_NAME}{suffix}"
+        assert bounded(whole, limit).startswith(_beginning(LONGEST_NAME, limit))
+
+
+# IAM's name of an action is that of the API's operation, but for these.
+NOT_OPERATIONS = {
+    "backup-storage:MountCapsule",
+    "budgets:ModifyBudget",
+    "cloudfront:AllowVendedLogDeliveryForResource",
+    "elasticloadbalancing:SetWebACL",
+    "iam:PassRole",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "s3:DeleteObjectVersion",
+    "s3:ListBucketVersions",
+    "s3:PutBucketPublicAccessBlock",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutLifecycleConfiguration",
+}
+API = {"elasticfilesystem": "efs", "elasticloadbalancing": "elbv2"}
+
+
+def test_every_call_in_the_table_exists():
+    session = botocore.session.get_session()
+    actions = {request.action for _, request in everything()} - NOT_OPERATIONS
+    for service in sorted({action.split(":")[0] for action in actions}):
+        model = session.get_service_model(API.get(service, service))
+        named = {f"{service}:{operation}" for operation in model.operation_names}
+        ours = {action for action in actions if action.startswith(f"{service}:")}
+        assert ours - named == set()
+
+
+def test_every_role_of_a_program_can_be_given_the_boundary(graph):
+    own = f"arn:aws:iam::{ACCOUNT}:policy/own"
+
+    def program() -> None:
+        bound = pulumi.ResourceOptions(transformations=[bounded_roles(BOUNDARY)])
+        parent = pulumi.ComponentResource("a:b:Parent", "parent", None, bound)
+        inside = pulumi.ResourceOptions(parent=parent)
+        aws.iam.Role("bare", assume_role_policy="{}", opts=inside)
+        aws.iam.Role(
+            "bounded", assume_role_policy="{}", permissions_boundary=own, opts=inside
+        )
+        aws.sns.Topic("topic", opts=inside)
+
+    graph.build(program)
+    assert graph.one(ROLE, "bare")["permissionsBoundary"] == BOUNDARY
+    assert graph.one(ROLE, "bounded")["permissionsBoundary"] == own
+
+
+def test_a_preview_knows_every_policy(graph):
+    graph.build(roles, preview=True)
+    assert len(graph.all(POLICY)) == len(built().all(POLICY))
+    assert json.loads(graph.one(POLICY, f"{NAME}-boundary")["policy"])["Statement"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({"repository": "stromhaltig"}, "OWNER/NAME"),
+        ({"repository": "stromdao/*"}, "OWNER/NAME"),
+        ({"preview_environment": "production"}, "rights to deploy"),
+        ({"environment": "prod*"}, "no single name"),
+        ({"environment": ""}, "no single name"),
+        ({"branch": "*"}, "no single name"),
+        ({"tags": {}}, "tags, regions"),
+        ({"regions": []}, "tags, regions"),
+        ({"stack_name": "n" * 37}, "36 characters"),
+        ({"stack_name": ""}, "36 characters"),
+    ],
+)
+def test_what_would_open_the_roles_is_refused(args, words):
+    with pytest.raises(ValueError, match=words):
+        arguments(**args)
