@@ -136,7 +136,7 @@ class ScheduledTask(pulumi.ComponentResource):
         policy = aws.iam.RolePolicy(
             f"{name}-scheduler",
             role=role.name,
-            policy=_start_policy(args, task),
+            policy=_start_policy(name, args, task),
             opts=child,
         )
         schedule = aws.scheduler.Schedule(
@@ -156,7 +156,7 @@ class ScheduledTask(pulumi.ComponentResource):
             ),
         )
         if args.topic_arn is not None:
-            _tell_of_failures(name, args, task, args.topic_arn, child)
+            _tell_of_failures(name, args, args.topic_arn, child)
 
         self.task_definition_arn = task.definition.arn
         self.schedule_name = schedule.name
@@ -240,9 +240,20 @@ def _trust(group_arn: str) -> str:
     )
 
 
-def _start_policy(args: ScheduledTaskArgs, task: Task) -> pulumi.Output[str]:
+def _family_arn(name: str, args: ScheduledTaskArgs) -> pulumi.Output[str]:
+    """ARN of the task definition's family, which is in the account of the cluster.
+
+    Not the definition's own: a new image makes that unknown, and a preview would show
+    permissions and rules as if they changed.
+    """
+    return pulumi.Output.from_input(args.cluster_arn).apply(
+        lambda cluster: f"{cluster.partition(':cluster/')[0]}:task-definition/{name}"
+    )
+
+
+def _start_policy(name: str, args: ScheduledTaskArgs, task: Task) -> pulumi.Output[str]:
     return pulumi.Output.all(
-        family=task.definition.arn_without_revision,
+        family=_family_arn(name, args),
         cluster=args.cluster_arn,
         roles=[task.execution_role.arn, task.task_role.arn],
         queue=args.dead_letter_queue_arn,
@@ -320,7 +331,6 @@ def _target(
 def _tell_of_failures(
     name: str,
     args: ScheduledTaskArgs,
-    task: Task,
     topic_arn: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> None:
@@ -334,7 +344,7 @@ def _tell_of_failures(
     rule = aws.cloudwatch.EventRule(
         name,
         description=f"A run of {name} failed",
-        event_pattern=task.definition.arn_without_revision.apply(_failure_pattern),
+        event_pattern=_family_arn(name, args).apply(_failure_pattern),
         opts=opts,
     )
     aws.cloudwatch.EventTarget(

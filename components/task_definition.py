@@ -54,6 +54,7 @@ class TaskArgs:
         task definition means the old value.
     writable_paths: directories on empty volumes; the rest is read-only.
     shared: directories that outlive the task and that others see too.
+    shared_writable: whether the task may change what is in them.
     uid, gid: whom the containers run as; not root (ECS.20).
     cpu, memory: units (1024 are one vCPU) and MiB, a pair that Fargate offers.
     architecture: of the image; ARM64 costs a fifth less.
@@ -67,6 +68,7 @@ class TaskArgs:
     secrets: Mapping[str, pulumi.Input[str]]
     writable_paths: Sequence[str]
     shared: Sequence[SharedDirectory] = ()
+    shared_writable: bool = True
     uid: int = 1001
     gid: int = 1001
     cpu: int
@@ -179,7 +181,7 @@ def define_task(
         opts=child,
     )
     if args.shared:
-        policies = {"shared": _mount_policy(args.shared), **policies}
+        policies = {"shared": _mount_policy(args), **policies}
     task_policies = [
         aws.iam.RolePolicy(
             f"{name}-{suffix}", role=task_role.name, policy=policy, opts=child
@@ -360,24 +362,32 @@ def _secret_arn(reference: str) -> str:
     return ":".join(reference.split(":")[:7])
 
 
-def _mount_policy(shared: Sequence[SharedDirectory]) -> pulumi.Output[str]:
+def _mount_policy(args: TaskArgs) -> pulumi.Output[str]:
     """Each file system by its access point only, and not as root.
 
+    Without the right to write EFS refuses every change, whatever the mount says.
     https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
     """
+    actions = ["elasticfilesystem:ClientMount"]
+    if args.shared_writable:
+        actions.append("elasticfilesystem:ClientWrite")
     arns = [
         pulumi.Output.all(directory.file_system_arn, directory.access_point_arn)
-        for directory in shared
+        for directory in args.shared
     ]
     return pulumi.Output.all(*arns).apply(
-        lambda known: iam.document(*(_mount_statement(*pair) for pair in known))
+        lambda known: iam.document(
+            *(_mount_statement(actions, *pair) for pair in known)
+        )
     )
 
 
-def _mount_statement(file_system_arn: str, access_point_arn: str) -> dict[str, object]:
+def _mount_statement(
+    actions: Sequence[str], file_system_arn: str, access_point_arn: str
+) -> dict[str, object]:
     return {
         "Effect": "Allow",
-        "Action": ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+        "Action": actions,
         "Resource": file_system_arn,
         "Condition": {
             "StringEquals": {"elasticfilesystem:AccessPointArn": access_point_arn}

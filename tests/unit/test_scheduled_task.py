@@ -393,6 +393,19 @@ def test_names_leave_room_for_the_random_part(graph):
         assert len(resource.name) <= 64 - 8
 
 
+def test_a_new_image_changes_neither_permissions_nor_rules(graph):
+    def program() -> None:
+        image = pulumi.CustomResource("aws:sns/topic:Topic", "i", {"arn": None}).id
+        ScheduledTask("app-dump", args(image=image))
+
+    graph.build(program, preview=True)
+    assert graph.one(TASK)["containerDefinitions"] == UNKNOWN
+    pattern = json.loads(graph.one(RULE)["eventPattern"])
+    assert pattern["detail"]["taskDefinitionArn"] == [
+        {"prefix": f"arn:aws:ecs:{HERE}:task-definition/app-dump:"}
+    ]
+
+
 def test_a_preview_without_known_references_is_complete(graph):
     def program() -> ScheduledTask:
         unknown = pulumi.CustomResource("aws:sns/topic:Topic", "u", {"arn": None}).id

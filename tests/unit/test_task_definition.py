@@ -122,6 +122,12 @@ def test_the_task_role_writes_through_the_access_points_only_and_not_as_root(gra
     assert graph.one(ROLE_POLICY, "app-shared")["role"] == role
 
 
+def test_a_task_that_only_reads_may_not_write(graph):
+    build(graph, shared_writable=False)
+    (mount,) = graph.policy(ROLE_POLICY, "app-shared")["Statement"]
+    assert mount["Action"] == ["elasticfilesystem:ClientMount"]
+
+
 def test_without_shared_directories_the_task_role_may_do_nothing(graph):
     build(graph, shared=[])
     assert [policy.name for policy in graph.all(ROLE_POLICY)] == ["app-execution"]
