@@ -380,7 +380,10 @@ def _vault(
             min_retention_days=args.lock.min_days,
             max_retention_days=args.lock.max_days,
             changeable_for_days=args.lock.final_after_days,
-            opts=opts,
+            # A vault has one lock: taking the old one off last would take off the new.
+            opts=pulumi.ResourceOptions.merge(
+                opts, pulumi.ResourceOptions(delete_before_replace=True)
+            ),
         )
     return vault
 

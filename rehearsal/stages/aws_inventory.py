@@ -306,4 +306,11 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     ),
     _listed("alarm", "cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     _listed("function", "lambda", "list_functions", "Functions", "FunctionName"),
+    _listed(
+        "backup vault",
+        "backup",
+        "list_backup_vaults",
+        "BackupVaultList",
+        "BackupVaultName",
+    ),
 )

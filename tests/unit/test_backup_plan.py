@@ -110,6 +110,11 @@ def test_a_lock_is_final_only_when_that_is_said(graph):
     assert graph.one(LOCK)["changeableForDays"] == 14
 
 
+def test_a_lock_that_changes_is_not_taken_off_in_the_end(graph):
+    graph.build(elsewhere)
+    assert {lock.delete_before_replace for lock in graph.all(LOCK)} == {True}
+
+
 def test_a_vault_can_do_without_a_lock(graph):
     graph.build(lambda: backups(lock=None, file_days=1, database_days=365))
     assert graph.all(LOCK) == []
