@@ -39,7 +39,8 @@ class CacheAlarmsArgs:
 class CacheAlarms(pulumi.ComponentResource):
     """Memory, evictions and the engine's CPU; the worst node counts.
 
-    One alarm over all nodes costs what one alarm each would, and is one message.
+    One alarm over all nodes costs what one alarm each would, and is one message. A
+    cache that is down reports nothing: the app's own errors tell of that.
     """
 
     names: Sequence[pulumi.Output[str]]
@@ -81,12 +82,11 @@ class CacheAlarms(pulumi.ComponentResource):
                 threshold=args.memory_percent,
                 bad=2,
                 of=2,
-                missing="breaching",  # a node that runs reports it
+                missing="notBreaching",
                 description=(
                     f"The cache uses more than {args.memory_percent:g} % of its "
-                    "memory, or reports nothing and is down. At 100 % it evicts what "
-                    "may expire, then refuses writes. Look for keys without expiry, "
-                    "else take a larger node."
+                    "memory. At 100 % it evicts what may expire, then refuses writes. "
+                    "Look for keys without expiry, else take a larger node."
                 ),
             ),
             alarm(

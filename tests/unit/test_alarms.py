@@ -163,7 +163,7 @@ def test_only_what_must_always_report_is_missed(graph):
         for recorded in graph.all(ALARM)
         if recorded["treatMissingData"] == "breaching"
     }
-    assert missed == {"app-service-tasks", "app-database-storage", "app-cache-memory"}
+    assert missed == {"app-service-tasks", "app-database-storage"}
 
 
 def test_the_names_of_all_alarms_come_out(graph):
