@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rehearsal.provider.aws import (
     acm,
     autoscaling,
+    backup,
     cloudfront,
     cloudwatch,
     dashboards,
@@ -39,6 +40,7 @@ from rehearsal.provider.server import Invoke
 _SERVICES = (
     acm,
     autoscaling,
+    backup,
     cloudfront,
     cloudwatch,
     dashboards,
