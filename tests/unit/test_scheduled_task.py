@@ -227,7 +227,7 @@ EVENT = {
 
 
 def event(**detail: Any) -> dict[str, Any]:
-    return {**EVENT, "detail": {**EVENT["detail"], **detail}}  # type: ignore[dict-item]
+    return {**EVENT, "detail": {**EVENT["detail"], **detail}}
 
 
 def matches(pattern: Any, value: Any) -> bool:
@@ -357,6 +357,7 @@ def test_a_schedule_of_aws_is_taken(graph, schedule):
         ("cron(0 3 ? * 8 *)", '"8" is no day of the week'),
         ("cron(0 3 * * ? 1969)", '"1969" is no year'),
         ("cron(0 3 * * * *)", "must have \\? for one of the days"),
+        ("cron(0 3 1 * MON *)", "must have \\? for one of the days"),
         ("cron(0 3 ? * ? *)", "must have \\? for one of the days"),
         ("cron(0  3 * * ? *)", "must have six fields"),
     ],
