@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import pytest
 from botocore.exceptions import ClientError
 
+from rehearsal.provider.row import Aws
 from tests.rehearsal.conformance import (
+    REGION,
     Case,
     Conformance,
     Drift,
@@ -553,3 +555,26 @@ def test_a_target_group_behind_a_rule_is_in_use(site: Site):
         behind.destroy()
     rule.destroy()
     behind.destroy()
+
+
+def test_nothing_needs_tags(site: Site):
+    untagged = Site(Aws(site.aws.endpoint, REGION, {}))
+    made = untagged.make(
+        TARGET_GROUP, vpcId=network(site.aws).vpc, port=80, protocol="HTTP"
+    )
+    assert made["tagsAll"] == {}
+    listener = untagged.make(
+        LISTENER,
+        loadBalancerArn=untagged.make(LOAD_BALANCER, subnets=network(site.aws).subnets)[
+            "arn"
+        ],
+        port=80,
+        defaultActions=forwarding_to(made["arn"]),
+    )
+    rule = untagged.make(
+        RULE,
+        listenerArn=listener["arn"],
+        conditions=[{"pathPattern": {"values": ["/*"]}}],
+        actions=forwarding_to(made["arn"]),
+    )
+    assert rule["tagsAll"] == {}

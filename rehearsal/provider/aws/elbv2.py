@@ -84,6 +84,12 @@ class Elbv2Row(Row):
             elb.remove_tags(ResourceArns=[id], TagKeys=unwanted)
 
 
+def _tags(inputs: Properties) -> dict[str, Any]:
+    """Tags as ELB takes them: one or more, or the argument is left out."""
+    tags = inputs.get("tagsAll")
+    return {"Tags": tag_list(tags)} if tags else {}
+
+
 def _attributes(inputs: Properties, names: Mapping[str, str]) -> list[dict[str, str]]:
     """Inputs as key and value of ELB's attributes."""
     return [
@@ -209,7 +215,7 @@ class LoadBalancer(Elbv2Row):
             Name=name,
             Type=inputs["loadBalancerType"],
             Scheme="internal" if inputs["internal"] else "internet-facing",
-            Tags=tag_list(inputs.get("tagsAll")),
+            **_tags(inputs),
             **given(
                 inputs,
                 ipAddressType="IpAddressType",
@@ -430,7 +436,7 @@ class TargetGroup(Elbv2Row):
     def create(self, aws: Aws, inputs: Properties) -> str:
         created = aws.client("elbv2").create_target_group(
             Name=inputs["name"],
-            Tags=tag_list(inputs.get("tagsAll")),
+            **_tags(inputs),
             **given(
                 inputs,
                 ipAddressType="IpAddressType",
@@ -662,7 +668,7 @@ class Listener(Elbv2Row):
         _refuse_unissued(aws, "CreateListener", inputs)
         created = aws.client("elbv2").create_listener(
             LoadBalancerArn=balancer,
-            Tags=tag_list(inputs.get("tagsAll")),
+            **_tags(inputs),
             **self._call(inputs),
         )
         return str(created["Listeners"][0]["ListenerArn"])
@@ -771,7 +777,7 @@ class ListenerRule(Elbv2Row):
         made = aws.client("elbv2").create_rule(
             ListenerArn=listener,
             Priority=inputs.get("priority") or _next_priority(aws, listener),
-            Tags=tag_list(inputs.get("tagsAll")),
+            **_tags(inputs),
             **self._call(inputs),
         )
         return str(made["Rules"][0]["RuleArn"])
