@@ -177,6 +177,7 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     _listed("address", "ec2", "describe_addresses", "Addresses", "PublicIp"),
     _listed("flow log", "ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
     _listed("role", "iam", "list_roles", "Roles", "RoleName"),
+    _listed("policy", "iam", "list_policies", "Policies", "PolicyName", Scope="Local"),
     _listed(
         "instance profile",
         "iam",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.rehearsal.conformance import Case, Conformance, Drift, Resource, Site
 
+POLICY = "aws:iam/policy:Policy"
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 ROLE_POLICY_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -113,6 +114,35 @@ def role_policy(site: Site) -> Case:
     )
 
 
+def policy(site: Site) -> Case:
+    iam = site.client("iam")
+    return Case(
+        inputs={
+            "description": "What the app may do",
+            "policy": permission("logs:PutLogEvents"),
+        },
+        listing=lambda: [
+            one["PolicyName"] for one in iam.list_policies(Scope="Local")["Policies"]
+        ],
+        updates={"policy": permission("logs:CreateLogStream")},
+        replaces={"description": "Something else", "path": "/deploy/"},
+        drift=[
+            Drift(
+                act=lambda id: iam.create_policy_version(
+                    PolicyArn=id, PolicyDocument=permission("*"), SetAsDefault=True
+                ),
+                seen="policy",
+            )
+        ],
+        refused=[
+            ({"policy": "allow everything"}, "not JSON"),
+            ({"name": "n" * 129}, "1 to 128"),
+            ({"path": "deploy"}, "slashes"),
+            ({"description": "d" * 1001}, "1000"),
+        ],
+    )
+
+
 def role_policy_attachment(site: Site) -> Case:
     iam = site.client("iam")
     first, second = make_role(site), make_role(site)
@@ -159,6 +189,7 @@ def instance_profile(site: Site) -> Case:
 CASES: Mapping[str, Callable[[Site], Case]] = {
     ROLE: role,
     ROLE_POLICY: role_policy,
+    POLICY: policy,
     ROLE_POLICY_ATTACHMENT: role_policy_attachment,
     INSTANCE_PROFILE: instance_profile,
 }
@@ -169,7 +200,8 @@ class TestIamRows(Conformance):
 
 
 @pytest.mark.parametrize(
-    ("token", "limit"), [(ROLE, 64), (ROLE_POLICY, 128), (INSTANCE_PROFILE, 128)]
+    ("token", "limit"),
+    [(ROLE, 64), (ROLE_POLICY, 128), (POLICY, 128), (INSTANCE_PROFILE, 128)],
 )
 def test_the_longest_name_is_taken(site: Site, token: str, limit: int) -> None:
     case, resource = CASES[token](site), Resource(token, site.aws)
@@ -177,3 +209,13 @@ def test_the_longest_name_is_taken(site: Site, token: str, limit: int) -> None:
     resource.up({**case.inputs, "name": name})
     assert resource.live("name") == name
     resource.destroy()
+
+
+def test_a_policy_can_change_more_often_than_iam_keeps_versions(site: Site) -> None:
+    resource = Resource(POLICY, site.aws)
+    for number in range(8):
+        document = permission(f"logs:Version{number}")
+        resource.up({"policy": document})
+        assert json.loads(resource.live("policy")) == json.loads(document)
+    resource.destroy()
+    assert not resource.refresh()

@@ -23,6 +23,9 @@ from rehearsal.provider.row import (
 from rehearsal.provider.server import Invoke
 from rehearsal.provider.wire import Properties
 
+_POLICY_VERSIONS = 5
+"""That IAM keeps of a policy (IAM quotas)."""
+
 
 def name_problems(inputs: Mapping[str, Any], limit: int) -> list[str]:
     """IAM's names: letters, digits and a few signs, up to a limit."""
@@ -182,6 +185,98 @@ class RolePolicy(Row):
         )
 
 
+class Policy(Row):
+    """aws.iam.Policy: a policy on its own; a change makes a version and drops one."""
+
+    token = "aws:iam/policy:Policy"
+    service = "iam"
+    tagged = True
+    autoname = "name"
+    name_limit = 128
+    replaces = frozenset({"description", "path"})
+    updates = frozenset({"policy"})
+    defaults: ClassVar[Mapping[str, Any]] = {"path": "/"}
+
+    def problems(self, inputs: Mapping[str, Any]) -> list[str]:
+        return [
+            *document(inputs, "policy"),
+            *name_problems(inputs, 128),
+            *path_problems(inputs),
+            *matching(
+                inputs, "description", r"(?s).{0,1000}", "at most 1000 characters"
+            ),
+        ]
+
+    def create(self, aws: Aws, inputs: Properties) -> str:
+        created = aws.client("iam").create_policy(
+            PolicyName=inputs["name"],
+            PolicyDocument=inputs["policy"],
+            Path=inputs["path"],
+            Tags=tag_list(inputs.get("tagsAll")),
+            **given(inputs, description="Description"),
+        )
+        return str(created["Policy"]["Arn"])
+
+    def read(self, aws: Aws, id: str, known: Properties) -> Properties | None:
+        iam = aws.client("iam")
+        try:
+            live = iam.get_policy(PolicyArn=id)["Policy"]
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
+        version = iam.get_policy_version(
+            PolicyArn=id, VersionId=live["DefaultVersionId"]
+        )
+        return {
+            "arn": live["Arn"],
+            "attachmentCount": live["AttachmentCount"],
+            "description": live.get("Description"),
+            "name": live["PolicyName"],
+            "path": live["Path"],
+            "policy": json.dumps(version["PolicyVersion"]["Document"]),
+            "policyId": live["PolicyId"],
+            "tagsAll": tag_map(live.get("Tags")),
+        }
+
+    def update(
+        self, aws: Aws, id: str, old: Properties, new: Properties, changed: set[str]
+    ) -> None:
+        iam = aws.client("iam")
+        if "policy" in changed:
+            # IAM keeps five: the provider makes room before it adds one.
+            others = self._other_versions(aws, id)
+            if len(others) == _POLICY_VERSIONS - 1:
+                iam.delete_policy_version(PolicyArn=id, VersionId=others[0])
+            iam.create_policy_version(
+                PolicyArn=id, PolicyDocument=new["policy"], SetAsDefault=True
+            )
+        wanted, unwanted = tag_changes(old, new)
+        if wanted:
+            iam.tag_policy(PolicyArn=id, Tags=tag_list(wanted))
+        if unwanted:
+            iam.untag_policy(PolicyArn=id, TagKeys=unwanted)
+
+    def delete(self, aws: Aws, id: str, state: Properties) -> None:
+        iam = aws.client("iam")
+        for version in self._other_versions(aws, id):
+            deleted(iam.delete_policy_version, PolicyArn=id, VersionId=version)
+        deleted(iam.delete_policy, PolicyArn=id)
+
+    def _other_versions(self, aws: Aws, id: str) -> list[str]:
+        """Versions that do not count, the oldest first."""
+        try:
+            found = aws.client("iam").list_policy_versions(PolicyArn=id)["Versions"]
+        except ClientError as error:
+            if is_gone(error):
+                return []
+            raise
+        others = [one for one in found if not one["IsDefaultVersion"]]
+        return [
+            one["VersionId"] for one in sorted(others, key=lambda v: v["CreateDate"])
+        ]
+
+
 class RolePolicyAttachment(Row):
     """aws.iam.RolePolicyAttachment: a managed policy that a role has."""
 
@@ -301,6 +396,7 @@ class InstanceProfile(Row):
 ROWS: tuple[type[Row], ...] = (
     Role,
     RolePolicy,
+    Policy,
     RolePolicyAttachment,
     InstanceProfile,
 )
