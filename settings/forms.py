@@ -376,6 +376,15 @@ GithubEnvironment = Annotated[
         matching("a GitHub environment like production", r"[A-Za-z0-9._-]{1,100}")
     ),
 ]
+OidcSubject = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            "the beginning of a subject like repo:OWNER@ID/NAME@ID",
+            r"repo:[A-Za-z0-9@._-]+/[A-Za-z0-9@._-]+",
+        )
+    ),
+]
 OidcProviderArn = Annotated[
     str,
     AfterValidator(

@@ -404,6 +404,25 @@ def _budget_counts_something(settings: AwsSettings) -> Iterator[Problem]:
         )
 
 
+def _deploy_roles_are_bounded(settings: AwsSettings) -> Iterator[Problem]:
+    github = settings.github
+    if github is None:
+        return
+    if not settings.default_tags.tags:
+        yield (
+            "github",
+            "needs tags that no other stack has, to tell what is the stack's. Set one: "
+            f"{settings.command('aws:defaultTags.tags.Environment', settings.stack)}",
+        )
+    deploys = github.environment or settings.stack
+    if github.preview_environment == deploys:
+        yield (
+            "github.preview_environment",
+            f'"{deploys}" deploys: a preview in it would get the rights to. Choose '
+            "another",
+        )
+
+
 def _copies_go_elsewhere(settings: AwsSettings) -> Iterator[Problem]:
     backups = settings.backups
     if backups and backups.copy_region and backups.copy_region == settings.region:
@@ -511,6 +530,7 @@ CHECKS: Final = (
         ("backups", "database.backup_window", "database.maintenance_window"),
     ),
     Check(_budget_counts_something, ("budget", "aws:defaultTags")),
+    Check(_deploy_roles_are_bounded, ("github", "aws:defaultTags")),
     Check(_copies_go_elsewhere, ("backups", "aws:region")),
     Check(_budget_reaches_somebody, ("budget", "monitoring")),
     Check(_production_survives_a_zone, ("environment", "database.multi_az")),

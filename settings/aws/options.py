@@ -109,6 +109,12 @@ class Firewall(Group):
 class Cdn(Group):
     """CloudFront in front of the load balancer, which then answers to nobody else."""
 
+    exclusive: bool = Field(
+        True,
+        description="Whether the load balancer answers to CloudFront only. A site that "
+        "is in use gets its CDN with false first, so that the names move before the "
+        "way that they led is closed.",
+    )
     content_security_policy: forms.SecurityPolicy | None = Field(
         None,
         description="What pages may load, where the app does not say it, instead of "
@@ -274,6 +280,23 @@ class Github(Group):
     environment: forms.GithubEnvironment | None = Field(
         None,
         description="GitHub environment that deploys; by default the stack's name.",
+    )
+    preview_environment: forms.GithubEnvironment | None = Field(
+        None,
+        description="GitHub environment that previews, another one; by default the "
+        "stack's name and `-preview`.",
+    )
+    subject: forms.OidcSubject | None = Field(
+        None,
+        description="What the subjects of its tokens begin with, where that is not "
+        "`repo:OWNER/NAME`: repositories made after 15 July 2026 have "
+        "`repo:OWNER@ID/NAME@ID`.",
+    )
+    repository_id: int | None = Field(
+        None,
+        ge=1,
+        description="GitHub's number of the repository, which no other ever gets.",
+        json_schema_extra={"accepts": "a whole number"},
     )
     provider_arn: forms.OidcProviderArn | None = Field(
         None,

@@ -38,7 +38,7 @@ class Edge:
 
 def cloudfront_addresses(settings: AwsSettings) -> pulumi.Output[str] | None:
     """ID of the prefix list that alone may reach the load balancer; None for all."""
-    if settings.cdn is None:
+    if settings.cdn is None or not settings.cdn.exclusive:
         return None
     return aws.ec2.get_managed_prefix_list_output(name=CLOUDFRONT_ADDRESSES).id
 

@@ -42,8 +42,9 @@ from settings import AwsSettings
 from settings.aws import SLACK_WEBHOOK
 from settings.aws import Deployment as DeploymentSettings
 from stacks.aws import edge, operations
+from stacks.aws.deployers import deployers
 from stacks.aws.outputs import AwsOutputs
-from stacks.aws.regions import GLOBAL, provider
+from stacks.aws.regions import GLOBAL, is_abroad, provider
 
 _ARCHITECTURES: Mapping[str, Literal["ARM64", "X86_64"]] = {
     "arm64": "ARM64",
@@ -61,7 +62,8 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
     account_id = aws.get_caller_identity_output().account_id
     environment = contract.environment(settings.app, cache=settings.cache is not None)
     holds_data = pulumi.ResourceOptions(protect=settings.protect)
-    in_the_world = provider(settings, GLOBAL, wanted=_is_abroad(settings))
+    roles = deployers(settings, account_id)
+    in_the_world = provider(settings, GLOBAL, wanted=is_abroad(settings))
 
     key = EncryptionKey(
         name,
@@ -153,7 +155,9 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             idle_timeout=settings.load_balancer.idle_timeout,
             deregistration_delay=settings.load_balancer.deregistration_delay,
             alternate=settings.deployment is not None,
-            origin_secret=origin_secret,
+            origin_secret=(
+                origin_secret if settings.cdn and settings.cdn.exclusive else None
+            ),
         ),
     )
     front = edge.protect(
@@ -311,7 +315,11 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         dashboard=watch.dashboard.name if watch.dashboard else None,
         health_check=watch.health_check.health_check_id if watch.health_check else None,
         budget=budget.budget_name if budget else None,
-        deploy_roles={},
+        deploy_roles=(
+            {"preview": roles.preview_role_arn, "apply": roles.apply_role_arn}
+            if roles
+            else {}
+        ),
         load_balancer=balancer.dns_name,
         load_balancer_metric=balancer.arn_suffix,
         target_group=balancer.target_group_arn,
@@ -426,13 +434,6 @@ def _references(
 def _smtp_port(environment: Mapping[str, str]) -> int | None:
     """Port of the mail server; None when the app sends no mail."""
     return int(environment["SMTP_PORT"]) if "SMTP_HOST" in environment else None
-
-
-def _is_abroad(settings: AwsSettings) -> bool:
-    """Whether something of the stack is in us-east-1."""
-    monitoring = settings.monitoring
-    checked = monitoring and monitoring.health_check and settings.domain
-    return settings.cdn is not None or bool(checked)
 
 
 def _copy_provider(settings: AwsSettings) -> aws.Provider | None:
