@@ -46,8 +46,8 @@ test-servers: .venv/dev.ready app/node_modules/.ready ## proxy, backups and fire
 test-docker: .venv/dev.ready app/node_modules/.ready ## image and Docker host in a Docker engine; needs root
 	$(PYTHON) -m pytest tests/docker
 
-test-app: .venv/dev.ready app/node_modules/.ready ## the app, against real PostgreSQL and Redis
-	@servers=$$($(PYTHON) -m tools.servers postgres redis) && \
+test-app: .venv/dev.ready app/node_modules/.ready ## the app, against real PostgreSQL and Redis, and moto's S3
+	@servers=$$($(PYTHON) -m tools.servers postgres redis moto) && \
 	  PATH="$$servers$${servers:+:}$$PATH" npm --prefix app test
 	npm --prefix app/client test
 

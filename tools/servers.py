@@ -4,9 +4,10 @@
 
     PATH="$(python -m tools.servers postgres redis):$PATH" npm test
 
-What the machine has is taken. What it lacks comes, on Debian and its relatives, from
-the distribution's packages, unpacked in the cache: nothing is installed, no root is
-needed, and removing the cache folder removes it all.
+What the machine has is taken, and what is installed beside this Python. What lacks
+comes, on Debian and its relatives, from the distribution's packages, unpacked in the
+cache: nothing is installed, no root is needed, and removing the cache folder removes
+it all.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Server:
     """Programs that belong together, and where they come from.
 
     executables: the programs; all of them are there, or the packages are fetched.
-    packages: Debian's packages of them.
+    packages: Debian's packages of them; none for what comes with this project's Python
+        packages.
     places: directories outside PATH where Debian puts them, relative to the root.
     files: variables that say where the programs' files are, relative to the root.
     """
@@ -92,6 +94,7 @@ SERVERS: Final[Mapping[str, Server]] = MappingProxyType(
         "busybox": Server(executables=("busybox",), packages=("busybox",)),
         "shellcheck": Server(executables=("shellcheck",), packages=("shellcheck",)),
         "rclone": Server(executables=("rclone",), packages=("rclone",)),
+        "moto": Server(executables=("moto_server",), packages=()),
     }
 )
 
@@ -132,6 +135,8 @@ def _locate(name: str) -> Mapping[str, Path]:
             f'"{name}" is not one of {", ".join(SERVERS)}, the servers known here'
         )
     server = SERVERS[name]
+    if not server.packages:
+        return _beside_python(name)
     on_machine = [*_path(), *(f"/{place}" for place in server.places)]
     if found := _find(server, on_machine):
         return found
@@ -145,6 +150,16 @@ def _locate(name: str) -> Mapping[str, Path]:
     if not found:
         raise _missing(name, "the packages do not hold what they should")
     return found
+
+
+def _beside_python(name: str) -> Mapping[str, Path]:
+    """The programs of a Python package, of the version that the lock file says."""
+    folder = Path(sys.executable).parent
+    if found := _find(SERVERS[name], [folder]):
+        return found
+    raise ServerMissingError(
+        f"There is no {name} in {folder}. Install it: uv sync --group dev"
+    )
 
 
 def _find(server: Server, directories: Sequence[str | Path]) -> dict[str, Path]:

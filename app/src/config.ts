@@ -124,6 +124,28 @@ export const schema = z.object({
 
 export type Config = z.output<typeof schema>;
 
+/** Where backups go. The rest of the way to S3 is the SDK's own: credentials come from the task's role. */
+const backups = {
+  BACKUP_BUCKET: matching('the name of a bucket', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+  BACKUP_PREFIX: matching('a prefix like dumps/', /^([A-Za-z0-9._-]+\/)+$/),
+  AWS_REGION: matching('a region like eu-central-1', /^[a-z]{2,}(-[a-z]+)+-\d+$/),
+};
+
+const job = schema.pick({ NODE_ENV: true, LOG_LEVEL: true });
+
+/** What each job reads: no more than it needs, so that its task is given no more. */
+export const jobSchemas = {
+  dump: job.extend({ DATABASE_URL: schema.shape.DATABASE_URL, ...backups }),
+  archive: job.extend({ UPLOAD_DIR: schema.shape.UPLOAD_DIR, ...backups }),
+  maintain: job.extend({ DATABASE_URL: schema.shape.DATABASE_URL }),
+};
+
+export type JobName = keyof typeof jobSchemas;
+export type JobConfig<N extends JobName> = z.output<(typeof jobSchemas)[N]>;
+
+/** A place for backups. */
+export type BackupConfig = { [K in keyof typeof backups]: string };
+
 /**
  * Everything the server needs, checked, its directories included.
  *
@@ -145,7 +167,19 @@ export function readDatabaseConfig(env: Environment = process.env): Pick<Config,
   return check(schema.pick({ NODE_ENV: true, DATABASE_URL: true, BCRYPT_SALT_ROUNDS: true }), env);
 }
 
-function check<T>(rules: z.ZodType<T> & { shape: Record<string, unknown> }, env: Environment): T {
+/**
+ * All that a job needs.
+ *
+ * @throws ConfigError with all problems at once.
+ */
+export function readJobConfig<N extends JobName>(name: N, env: Environment = process.env): JobConfig<N> {
+  const rules: Rules<unknown> = jobSchemas[name];
+  return check(rules, env) as JobConfig<N>;
+}
+
+type Rules<T> = z.ZodType<T> & { shape: Record<string, unknown> };
+
+function check<T>(rules: Rules<T>, env: Environment): T {
   const { values, problems } = withSecretsFromFiles(env, Object.keys(rules.shape));
   if (!DEPLOYED.includes(values['NODE_ENV'] ?? 'development')) {
     values['DATABASE_URL'] ??= 'postgresql://localhost/stromhaltig';

@@ -31,6 +31,20 @@ export function createPool(config: Config, logger: Logger): pg.Pool {
   return pool;
 }
 
+/** A connection of its own, for a command. */
+export async function connect(databaseUrl: string, applicationName: string): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: 5000,
+    keepAlive: true,
+    application_name: applicationName,
+  });
+  // A connection lost between two statements fails the next one, which says so.
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
 /**
  * What connecting returns, tried again with growing pauses while the database is away.
  *

@@ -11,10 +11,8 @@ import type { Config } from './config.ts';
 import { inTransaction } from './database.ts';
 import { HttpError, requireType, validate } from './errors.ts';
 import { recordEvent } from './events.ts';
+import { PARTIAL } from './partial.ts';
 import type { Services } from './services.ts';
-
-/** Ending of files that are still being written. */
-const PARTIAL = '.part';
 
 /** Milliseconds after which nobody can be writing a partial file any more. */
 const ABANDONED = 24 * 3600 * 1000;

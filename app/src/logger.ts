@@ -8,12 +8,14 @@ const CONFIDENTIAL = ['password', 'token', 'secret', 'authorization', 'cookie'];
 
 /** JSON lines on standard output, and in LOG_FILE when it is set. */
 export function createLogger(config: Config): Logger {
-  const level = config.LOG_LEVEL;
+  const { LOG_FILE, LOG_LEVEL } = config;
+  return consoleLogger(LOG_LEVEL, LOG_FILE === undefined ? [] : [{ level: LOG_LEVEL, stream: rotatingFile(LOG_FILE, config) }]);
+}
+
+/** JSON lines on standard output, and wherever else. */
+export function consoleLogger(level: Config['LOG_LEVEL'], others: StreamEntry[] = []): Logger {
   // Synchronous: what was logged before a crash or an exit is there.
-  const streams: StreamEntry[] = [{ level, stream: pino.destination({ dest: 1, sync: true }) }];
-  if (config.LOG_FILE !== undefined) {
-    streams.push({ level, stream: rotatingFile(config.LOG_FILE, config) });
-  }
+  const streams: StreamEntry[] = [{ level, stream: pino.destination({ dest: 1, sync: true }) }, ...others];
   return pino(
     {
       level,

@@ -7,9 +7,9 @@
 
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import pg from 'pg';
+import type pg from 'pg';
 import { APP_ROOT, ConfigError, EXIT_CONFIG, readDatabaseConfig } from './config.ts';
-import { whenReachable } from './database.ts';
+import { connect, whenReachable } from './database.ts';
 import { migrate, padded, readMigrations, readStatus, rollback, type Migration } from './migrations.ts';
 
 const USAGE = 'Usage: migrate up | status | rollback [--to VERSION], with a VERSION like 002; 0 undoes everything';
@@ -50,18 +50,6 @@ async function printStatus(client: pg.ClientBase, migrations: Migration[]) {
   if (pending.length > 0) process.exitCode = EXIT_PENDING;
 }
 
-async function connect(connectionString: string): Promise<pg.Client> {
-  const client = new pg.Client({
-    connectionString,
-    connectionTimeoutMillis: 5000,
-    application_name: 'stromhaltig-migrate',
-  });
-  // A connection lost between two statements fails the next one, which says so.
-  client.on('error', () => undefined);
-  await client.connect();
-  return client;
-}
-
 async function main() {
   const command = readCommand();
   if (!command) {
@@ -71,7 +59,7 @@ async function main() {
   }
   const { DATABASE_URL } = readDatabaseConfig();
   const migrations = await readMigrations(path.join(APP_ROOT, 'migrations'));
-  const client = await whenReachable(DATABASE_URL, () => connect(DATABASE_URL), print);
+  const client = await whenReachable(DATABASE_URL, () => connect(DATABASE_URL, 'stromhaltig-migrate'), print);
   try {
     await command(client, migrations);
   } finally {

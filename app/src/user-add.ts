@@ -1,10 +1,10 @@
 /** Command line: create a user. The password comes from standard input, where no process list shows it. */
 
 import { text } from 'node:stream/consumers';
-import pg from 'pg';
+import type pg from 'pg';
 import { z } from 'zod';
 import { ConfigError, EXIT_CONFIG, readDatabaseConfig } from './config.ts';
-import { whenReachable } from './database.ts';
+import { connect, whenReachable } from './database.ts';
 import { hashPassword } from './passwords.ts';
 
 const UNIQUE_VIOLATION = '23505';
@@ -16,14 +16,11 @@ async function main(): Promise<string> {
   const config = readDatabaseConfig();
   if (process.stdin.isTTY) process.stderr.write('Password, then Enter and Ctrl-D: ');
   const hash = await hashPassword((await text(process.stdin)).replace(/\r?\n$/, ''), config.BCRYPT_SALT_ROUNDS);
-  const connect = async () => {
-    const client = new pg.Client({ connectionString: config.DATABASE_URL, connectionTimeoutMillis: 5000 });
-    // A connection lost between two statements fails the next one, which says so.
-    client.on('error', () => undefined);
-    await client.connect();
-    return client;
-  };
-  const client = await whenReachable(config.DATABASE_URL, connect, (message) => { console.error(message); });
+  const client = await whenReachable(
+    config.DATABASE_URL,
+    () => connect(config.DATABASE_URL, 'stromhaltig-user-add'),
+    (message) => { console.error(message); },
+  );
   try {
     await client.query('INSERT INTO users (email, password_hash) VALUES ($1, $2)', [email.data, hash]);
   } catch (error) {

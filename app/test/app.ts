@@ -14,7 +14,7 @@ export const PASSWORD = 'Sonnenstrom-2026';
 
 type Variables = Record<string, string | undefined>;
 
-interface Outcome {
+export interface Outcome {
   code: number | null;
   stdout: string;
   stderr: string;

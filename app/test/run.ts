@@ -13,7 +13,7 @@ const all = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.te
 const files = named.length > 0 ? named : all.map((name) => path.join(import.meta.dirname, name));
 
 // At once, rather than in the middle.
-for (const server of ['initdb', 'postgres', 'redis-server']) find(server);
+for (const server of ['initdb', 'postgres', 'redis-server', 'pg_dump', 'moto_server']) find(server);
 
 const postgres = await Postgres.launch();
 try {

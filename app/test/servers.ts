@@ -1,4 +1,4 @@
-/** Real PostgreSQL and Redis for the tests: own processes on free loopback ports, gone afterwards. */
+/** Real PostgreSQL and Redis for the tests, and moto in place of S3: own processes on free loopback ports, gone afterwards. */
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -44,6 +44,8 @@ export async function eventually(says: string, isTrue: () => Promise<boolean> | 
 abstract class TestServer {
   private process: ChildProcess | undefined;
   protected output = '';
+  /** Who it runs as. */
+  protected user: { uid?: number; gid?: number } = unprivileged;
 
   protected constructor(
     readonly port: number,
@@ -56,7 +58,7 @@ abstract class TestServer {
 
   async start(): Promise<void> {
     const [executable, args] = this.command();
-    const child = spawn(executable, args, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'], ...unprivileged });
+    const child = spawn(executable, args, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'], ...this.user });
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { this.output += String(data); });
     this.process = child;
     await eventually(`${path.basename(executable)} is ready`, async () => {
@@ -229,6 +231,31 @@ export class Redis extends TestServer {
   }
 }
 
+/** S3, as far as moto carries it. */
+export class Storage extends TestServer {
+  protected stopSignal = 'SIGTERM' as const;
+  // Python may be where only we can read.
+  protected override user = {};
+
+  static async launch(): Promise<Storage> {
+    const server = new Storage(await freePort(), temporaryDirectory());
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  protected command(): [string, string[]] {
+    return [find('moto_server'), ['--host', '127.0.0.1', '--port', String(this.port)]];
+  }
+
+  protected async isReady(): Promise<boolean> {
+    return fetch(this.url).then(() => true, () => false);
+  }
+}
+
 /** The server's executable, from PATH or from where Debian puts PostgreSQL's. */
 export function find(name: string): string {
   const debian = '/usr/lib/postgresql';
@@ -241,8 +268,8 @@ export function find(name: string): string {
   const found = directories.map((directory) => path.join(directory, name)).find(isExecutable);
   if (found === undefined) {
     throw new Error(
-      `${name} is on neither PATH nor ${debian}/*/bin. Install PostgreSQL 15 and Redis, or, in the repository's root: ` +
-        'export PATH="$(.venv/bin/python -m tools.servers postgres redis):$PATH"',
+      `${name} is on neither PATH nor ${debian}/*/bin. Install PostgreSQL 15, Redis and moto, or, in the repository's root: ` +
+        'export PATH="$(.venv/bin/python -m tools.servers postgres redis moto):$PATH"',
     );
   }
   return found;

@@ -69,9 +69,11 @@ def state(docker: Engine, container: str = SERVER) -> dict:
     return json.loads(docker.docker("inspect", "--format={{json .State}}", container))
 
 
-def inside(docker: Engine, program: str, *arguments: str) -> str:
+def inside(
+    docker: Engine, program: str, *arguments: str, options: tuple[str, ...] = ()
+) -> str:
     """What a program in the image prints, run without the app."""
-    apart = ("--rm", "--network=none", f"--entrypoint={program}")
+    apart = ("--rm", "--network=none", f"--entrypoint={program}", *options)
     return docker.docker("run", *apart, *LOCKED_DOWN, IMAGE, *arguments)
 
 
@@ -247,6 +249,27 @@ def test_it_trusts_the_authorities_of_rds(docker, image):
     """
     subjects = inside(docker, "node", "--eval", script)
     assert "CN=Amazon RDS eu-central-1 Root CA RSA2048 G1" in subjects
+
+
+def test_it_has_the_programs_of_its_jobs(docker, image):
+    assert inside(docker, "pg_dump", "--version").startswith("pg_dump (PostgreSQL) 15.")
+    assert inside(docker, "tar", "--version").startswith("tar (GNU tar)")
+    assert inside(docker, "find", "/usr/bin", "-name", "perl5*") == ""
+
+
+def test_each_job_asks_for_what_it_lacks(docker, image):
+    """Which shows that its command is there, and starts on a read-only root."""
+    temporary = f"--tmpfs={APP.temp_dir}"
+    for job in APP.jobs:
+        script = f"{' '.join(job.command)} 2>&1; echo $?"
+        said = inside(docker, "sh", "-c", script, options=(temporary,))
+        assert said.splitlines()[-1] == "78", said
+        missing = {*APP.job_secrets(job)} | {"BACKUP_BUCKET"} & {
+            *APP.job_environment(job, {}, bucket="b", region="r")
+        }
+        assert missing
+        for name in missing:
+            assert f"{name}: is missing" in said
 
 
 def test_it_says_what_it_is(docker, image):

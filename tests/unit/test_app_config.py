@@ -15,7 +15,12 @@ from contract import APP
 FOLDER = Path(__file__).parents[2] / "app"
 
 SCRIPT = """
-import { schema } from './src/config.ts';
+import { jobSchemas, schema } from './src/config.ts';
+if (process.argv[1] === 'jobs') {
+  const names = ([job, { shape }]) => [job, Object.keys(shape)];
+  console.log(JSON.stringify(Object.fromEntries(Object.entries(jobSchemas).map(names))));
+  process.exit(0);
+}
 const names = Object.keys(schema.shape);
 const answers = JSON.parse(process.argv[1]).map((environment) => {
   const result = schema.safeParse(environment);
@@ -33,6 +38,10 @@ DIFFERENT = {"NODE_ENV", "UPLOAD_DIR", "LOG_FILE"}
 
 def read(*environments: dict[str, str]) -> Any:
     """What the app makes of each environment: names, values and problems."""
+    return run(json.dumps(environments))
+
+
+def run(argument: str) -> Any:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node.js is not installed")
@@ -40,7 +49,7 @@ def read(*environments: dict[str, str]) -> Any:
         pytest.skip("the app's packages are not installed: run `npm ci` in app/")
     command = [node, "--import", "tsx", "--input-type=module", "--eval", SCRIPT]
     done = subprocess.run(
-        [*command, json.dumps(environments)],
+        [*command, argument],
         cwd=FOLDER,
         capture_output=True,
         text=True,
@@ -82,3 +91,14 @@ def test_what_the_contract_accepts_the_app_reads_and_the_other_way_round():
             refused.append([] if variable.rule.accepts(value) else [name])
     problems = [sorted(set(answer["problems"])) for answer in read(*environments)]
     assert problems == refused
+
+
+def test_each_job_reads_exactly_what_the_contract_gives_it():
+    given = {
+        job.name: {
+            *APP.job_environment(job, {}, bucket="b", region="r"),
+            *APP.job_secrets(job),
+        }
+        for job in APP.jobs
+    }
+    assert {name: set(variables) for name, variables in run("jobs").items()} == given

@@ -12,6 +12,8 @@ import pytest
 from docker.utils import exclude_paths
 
 from contract import APP
+from settings.aws.groups import Database as RdsDatabase
+from settings.docker import Database
 
 FOLDER = Path(__file__).parents[2] / "app"
 DOCKERFILE = FOLDER / "Dockerfile"
@@ -82,7 +84,7 @@ def test_every_stage_starts_from_one_argument_that_is_pinned_by_digest():
 
 
 def test_what_depends_on_the_cpu_is_installed_for_the_cpu_of_the_image():
-    for stage in ("dependencies", "runtime"):
+    for stage in ("dependencies", "postgres", "runtime"):
         assert "--platform" not in last(stage, "FROM")
 
 
@@ -137,6 +139,17 @@ def test_only_production_packages_reach_the_image():
     ]
     assert "--omit=dev" in last("dependencies", "RUN")
     assert not [rest for rest in copied if rest.split()[0] in (".", "./", "src")]
+
+
+def test_pg_dump_is_as_new_as_the_databases_and_comes_without_perl():
+    """An older one refuses a newer server; Debian's whole package depends on Perl."""
+    [major] = re.findall(r"postgresql-client-(\d+) ", last("postgres", "RUN"))
+    assert Database().image.startswith(f"postgres:{major}")
+    assert RdsDatabase().engine_version.partition(".")[0] == major
+    steps = stages()["runtime"]
+    pg_dump = f"/postgres/usr/lib/postgresql/{major}/bin/pg_dump"
+    assert ("COPY", f"--from=postgres {pg_dump} /usr/local/bin/") in steps
+    assert not [rest for _, rest in steps if "postgresql-client" in rest]
 
 
 def test_the_image_says_what_it_is():

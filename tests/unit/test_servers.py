@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -181,4 +182,20 @@ def test_the_printed_prefix_is_never_empty(
 
 
 def test_every_server_names_its_packages() -> None:
-    assert all(each.packages and each.executables for each in servers.SERVERS.values())
+    assert all(each.executables for each in servers.SERVERS.values())
+    without = [name for name, each in servers.SERVERS.items() if not each.packages]
+    assert without == ["moto"], "which is a Python package"
+
+
+def test_what_is_a_python_package_comes_from_the_environment_of_this_python():
+    [folder] = {found.parent for found in [servers.which("moto_server")]}
+
+    assert folder == Path(sys.executable).parent
+
+
+def test_a_python_package_that_is_missing_is_not_sought_at_debian(monkeypatch):
+    absent = servers.Server(executables=("no-such-program",), packages=())
+    monkeypatch.setattr(servers, "SERVERS", {"absent": absent})
+
+    with pytest.raises(servers.ServerMissingError, match=r"no absent in .* uv sync"):
+        servers.provide("absent")
