@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pulumi
@@ -23,8 +23,11 @@ class SecretsArgs:
         once, and frees the name for the next deployment.
     generated: variable -> length of the letters and digits made up for it.
     provided: variable -> value that is known from elsewhere.
+    passing: those of `provided` that go with what they lead to and can be made again:
+        not protected, and deleted at once, so that the name is free to come back.
 
-    Raises ValueError when a variable is both generated and provided.
+    Raises ValueError when a variable is both generated and provided, and when one
+    that is passing is not provided.
     """
 
     prefix: str
@@ -33,6 +36,7 @@ class SecretsArgs:
     recovery_window_days: int = 30
     generated: Mapping[str, int] = field(default_factory=dict)
     provided: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    passing: Collection[str] = ()
 
     def __post_init__(self) -> None:
         both = sorted(self.generated.keys() & self.provided.keys())
@@ -40,6 +44,9 @@ class SecretsArgs:
             raise ValueError(
                 f"{', '.join(both)}: generated and provided. Choose one of the two"
             )
+        unknown = sorted(set(self.passing) - self.provided.keys())
+        if unknown:
+            raise ValueError(f"passing: {', '.join(unknown)} is not provided")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +128,8 @@ def _entry(
     *,
     parent: pulumi.Resource,
 ) -> SecretEntry:
-    child = pulumi.ResourceOptions(parent=parent)
+    passing = variable in args.passing
+    child = pulumi.ResourceOptions(parent=parent, protect=False if passing else None)
     # The variable as it is: AWS warns of names that end in a hyphen and six
     # characters, which `jwt-secret` would, because its own ARNs do.
     secret_name = f"{args.prefix}/{variable}"
@@ -130,7 +138,7 @@ def _entry(
         name=secret_name,
         description=f"Value of {variable}, written by Pulumi",
         kms_key_id=args.kms_key_arn,
-        recovery_window_in_days=args.recovery_window_days,
+        recovery_window_in_days=0 if passing else args.recovery_window_days,
         opts=child,
     )
     aws.secretsmanager.SecretPolicy(

@@ -57,6 +57,24 @@ class Readable:
         return value
 
 
+@dataclass(frozen=True)
+class AtLeast:
+    """Accept whole numbers from one on."""
+
+    least: int
+
+    @property
+    def says(self) -> str:
+        """What is accepted, in words."""
+        return f"a whole number from {self.least} on"
+
+    def __call__(self, value: int) -> int:
+        """Return the value; raise ValueError if it is less."""
+        if value < self.least:
+            raise ValueError(f"{value} is not {self.says}")
+        return value
+
+
 def numbers(*allowed: int) -> Numbers:
     """Accept these whole numbers."""
     return Numbers(allowed, f"one of {', '.join(str(number) for number in allowed)}")
@@ -367,6 +385,7 @@ GithubRepository = Annotated[
         )
     ),
 ]
+RepositoryId = Annotated[int, AfterValidator(AtLeast(1))]
 GitBranch = Annotated[
     str, AfterValidator(matching("a branch like main", r"[A-Za-z0-9._/-]{1,100}"))
 ]

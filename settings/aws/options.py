@@ -292,11 +292,9 @@ class Github(Group):
         "`repo:OWNER/NAME`: repositories made after 15 July 2026 have "
         "`repo:OWNER@ID/NAME@ID`.",
     )
-    repository_id: int | None = Field(
+    repository_id: forms.RepositoryId | None = Field(
         None,
-        ge=1,
         description="GitHub's number of the repository, which no other ever gets.",
-        json_schema_extra={"accepts": "a whole number"},
     )
     provider_arn: forms.OidcProviderArn | None = Field(
         None,

@@ -106,6 +106,10 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
     database = Database(name, _database(settings, key, network, groups), holds_data)
     cache = _cache(settings, key, network, groups)
     uploads = _uploads(settings, contract, key, network, groups, holds_data)
+    of_options: dict[str, pulumi.Input[str]] = {
+        **({"REDIS_URL": cache.url} if cache else {}),
+        **_webhook(settings),
+    }
     secrets = Secrets(
         name,
         SecretsArgs(
@@ -116,10 +120,10 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             generated=contract.to_generate(settings.secrets),
             provided={
                 "DATABASE_URL": database.url,
-                **({"REDIS_URL": cache.url} if cache else {}),
+                **of_options,
                 **settings.app_secrets(),
-                **_webhook(settings),
             },
+            passing=list(of_options),
         ),
         holds_data,
     )

@@ -128,3 +128,18 @@ def test_no_variables_make_no_resources(graph):
 def test_a_variable_that_is_generated_and_provided_is_refused():
     with pytest.raises(ValueError, match="SMTP_PASS: generated and provided"):
         secrets(generated={"SMTP_PASS": 32})
+
+
+def test_what_is_passing_can_go_and_come_back_at_once(graph):
+    protected = pulumi.ResourceOptions(protect=True)
+    graph.build(lambda: secrets(protected, passing=["SMTP_PASS"]))
+    passing = graph.one(SECRET, "app-smtp-pass")
+    assert (passing.protect, passing["recoveryWindowInDays"]) == (False, 0)
+    assert not graph.one(POLICY, "app-smtp-pass").protect
+    staying = graph.one(SECRET, "app-jwt-secret")
+    assert (staying.protect, staying["recoveryWindowInDays"]) == (True, 30)
+
+
+def test_only_what_is_provided_can_be_passing():
+    with pytest.raises(ValueError, match="passing: REDIS_URL is not provided"):
+        SecretsArgs(prefix="p", kms_key_arn=KEY, account_id="1", passing=["REDIS_URL"])
