@@ -298,7 +298,7 @@ def serving(site: Site, **changes: Any) -> Properties:
 
 
 def traffic(site: Site) -> Properties:
-    """A second target group, and a rule between it and the first."""
+    """A second target group, and rules by which ECS moves traffic to it."""
     alternate = balanced_target_group(site.aws, 1)
     listener = site.make(
         "aws:lb/listener:Listener",
@@ -306,17 +306,20 @@ def traffic(site: Site) -> Properties:
         port=next(_ports),
         defaultActions=forwarding_to(alternate),
     )["arn"]
-    rule = site.make(
-        "aws:lb/listenerRule:ListenerRule",
-        listenerArn=listener,
-        priority=1,
-        conditions=[{"pathPattern": {"values": ["/*"]}}],
-        actions=forwarding_to(alternate),
-    )["arn"]
+    production, test = (
+        site.make(
+            "aws:lb/listenerRule:ListenerRule",
+            listenerArn=listener,
+            priority=priority,
+            conditions=[{"pathPattern": {"values": ["/*"]}}],
+            actions=forwarding_to(alternate),
+        )["arn"]
+        for priority in (1, 2)
+    )
     return {
         "alternateTargetGroupArn": alternate,
-        "productionListenerRule": rule,
-        "testListenerRule": rule,
+        "productionListenerRule": production,
+        "testListenerRule": test,
         "roleArn": ROLE,
     }
 
@@ -631,14 +634,22 @@ def test_the_strategy_changes_in_place_and_back(site: Site, strategy: Properties
     resource.destroy()
 
 
-def test_the_rules_by_which_traffic_moves_exist(site: Site):
+def test_the_rules_by_which_traffic_moves_are_two_and_there(site: Site):
     program = serving(site)
     (balancer,) = program["loadBalancers"]
     rules = traffic(site)
-    gone = rules["productionListenerRule"].rpartition("/")[0] + "/0"
-    moved = {**balancer, "advancedConfiguration": {**rules, "testListenerRule": gone}}
-    with pytest.raises(ClientError, match=r"testListenerRule .* does not exist"):
-        Resource(SERVICE, site.aws).up({**program, "loadBalancers": [moved]})
+    production = rules["productionListenerRule"]
+    for wrong, words in {
+        production: "cannot be used as both production and test",
+        production.rpartition("/")[0] + "/0": "testListenerRule .* does not exist",
+        production.replace("listener-rule", "listener"): "Must be RuleArn for ALB",
+    }.items():
+        moved = {
+            **balancer,
+            "advancedConfiguration": {**rules, "testListenerRule": wrong},
+        }
+        with pytest.raises(ClientError, match=words):
+            Resource(SERVICE, site.aws).up({**program, "loadBalancers": [moved]})
 
 
 @pytest.mark.parametrize(

@@ -869,19 +869,37 @@ def _wrong_group(aws: Aws, group: str, task: Mapping[str, Any]) -> list[str]:
 
 
 def _wrong_rules(aws: Aws, moved: Mapping[str, Any]) -> list[str]:
-    """The rules by which traffic moves exist."""
-    wrong = []
-    for key in ("productionListenerRule", "testListenerRule"):
-        rule = moved.get(key)
-        if rule is None:
-            continue
-        try:
-            aws.client("elbv2").describe_rules(RuleArns=[rule])
-        except ClientError as error:
-            if not is_gone(error):
-                raise
-            wrong.append(f"The {key} {rule} does not exist.")
-    return wrong
+    """The rules by which traffic moves are rules, two, and there.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshooting-blue-green.html
+    """
+    keys = ("productionListenerRule", "testListenerRule")
+    rules = {key: moved[key] for key in keys if moved.get(key)}
+    if len(set(rules.values())) < len(rules):
+        return [
+            "The following rules cannot be used as both production and test listener "
+            f"rules: {moved['testListenerRule']}"
+        ]
+    return [
+        problem
+        for key, rule in rules.items()
+        for problem in _wrong_rule(aws, key, rule)
+    ]
+
+
+def _wrong_rule(aws: Aws, key: str, rule: str) -> list[str]:
+    if ":listener-rule/" not in rule:
+        return [
+            f"{key} has an invalid ARN format. Must be RuleArn for ALB or ListenerArn "
+            f"for NLB. Got: {rule}"
+        ]
+    try:
+        aws.client("elbv2").describe_rules(RuleArns=[rule])
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+        return [f"The {key} {rule} does not exist."]
+    return []
 
 
 ROWS: tuple[type[Row], ...] = (
