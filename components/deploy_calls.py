@@ -484,6 +484,14 @@ TABLE: Mapping[str, Sequence[Calls]] = {
                 "AddTagsToResource RemoveTagsFromResource"
             ),
         ),
+        # For logs, as the firewall's.
+        Calls(
+            "logs",
+            unbound=(
+                "CreateLogDelivery DeleteLogDelivery PutResourcePolicy "
+                "UpdateLogDelivery"
+            ),
+        ),
         _KEY_USE,
     ),
     "aws:elasticache/subnetGroup:SubnetGroup": (
@@ -824,7 +832,8 @@ TABLE: Mapping[str, Sequence[Calls]] = {
         ),
         Calls(
             "logs",
-            unbound="CreateLogDelivery DeleteLogDelivery PutResourcePolicy",
+            unbound="CreateLogDelivery DeleteLogDelivery PutResourcePolicy "
+            "UpdateLogDelivery",
         ),
     ),
     "docker-build:index:Image": (

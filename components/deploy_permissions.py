@@ -147,8 +147,8 @@ def _named(stack: Stack, service: str) -> list[str]:
     name = stack.name
     patterns: Mapping[str, Sequence[str]] = {
         "backup": (
-            f"backup-vault:{_beginning(name, BACKUP_LIMIT)}*",
-            f"restore-testing-plan:{_beginning(name, BACKUP_LIMIT).replace('-', '_')}*",
+            f"backup-vault:{beginning(name, BACKUP_LIMIT)}*",
+            f"restore-testing-plan:{beginning(name, BACKUP_LIMIT).replace('-', '_')}*",
         ),
         "budgets": (f"budget/{name}*",),
         "cloudwatch": (
@@ -161,14 +161,14 @@ def _named(stack: Stack, service: str) -> list[str]:
         "ecs": tuple(
             f"{kind}/{name}*" for kind in ("cluster", "service", "task-definition")
         ),
-        "elasticache": (f"*:{_beginning(name, CACHE_LIMIT)}*",),
+        "elasticache": (f"*:{beginning(name, CACHE_LIMIT)}*",),
         "events": (f"rule/{name}*",),
         "kms": (f"alias/{name}*",),
         "lambda": (f"function:{name}*",),
         "logs": (
             *(f"log-group:{group}{name}*" for group in ("", "/ecs/", "/aws/lambda/")),
             f"log-group:/aws/rds/instance/{name}*",
-            f"log-group:/aws/vendedlogs/elasticache/{_beginning(name, CACHE_LIMIT)}*",
+            f"log-group:/aws/vendedlogs/elasticache/{beginning(name, CACHE_LIMIT)}*",
             f"log-group:aws-waf-logs-{name}*",
             *(
                 f"{kind}:{name}*"
@@ -193,14 +193,14 @@ def _named(stack: Stack, service: str) -> list[str]:
         ]
     named = [stack.arn(service, resource) for resource in patterns.get(service, ())]
     if service == "wafv2":  # what it is put in front of
-        balancers = f"loadbalancer/app/{_beginning(name, LOAD_BALANCER_LIMIT)}*"
+        balancers = f"loadbalancer/app/{beginning(name, LOAD_BALANCER_LIMIT)}*"
         named.append(stack.arn("elasticloadbalancing", balancers))
     if service == "ec2":
         named.append(f"arn:{stack.partition}:ec2:*::image/*")
     return named
 
 
-def _beginning(name: str, limit: int) -> str:
+def beginning(name: str, limit: int) -> str:
     """What `names.bounded` leaves of a name whatever is appended to it."""
     return name[: limit - 9]
 
@@ -410,6 +410,8 @@ _READS = (
     "logs:GetDelivery",
     "logs:GetDeliveryDestination",
     "logs:GetDeliverySource",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
     "logs:ListTagsForResource",
     "rds:Describe*",
     "rds:ListTagsForResource",

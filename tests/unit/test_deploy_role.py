@@ -23,7 +23,7 @@ import yaml
 
 from components.backup_plan import BACKUP_LIMIT
 from components.deploy_calls import TABLE, Calls
-from components.deploy_permissions import MANAGED_POLICIES, SERVICE_ROLES
+from components.deploy_permissions import MANAGED_POLICIES, SERVICE_ROLES, beginning
 from components.deploy_role import GITHUB, DeployRole, DeployRoleArgs, bounded_roles
 from components.state_backend import StateBackendFacts
 from names import CACHE_LIMIT, LOAD_BALANCER_LIMIT, bounded
@@ -679,11 +679,9 @@ def test_policies_fit_however_long_the_names_are():
 
 @pytest.mark.parametrize("limit", [BACKUP_LIMIT, CACHE_LIMIT, LOAD_BALANCER_LIMIT])
 def test_of_a_shortened_name_the_beginning_is_known(limit):
-    from components.deploy_permissions import _beginning
-
     for suffix in ("", "-alternate", "-database"):
         whole = f"{LONGEST_NAME}{suffix}"
-        assert bounded(whole, limit).startswith(_beginning(LONGEST_NAME, limit))
+        assert bounded(whole, limit).startswith(beginning(LONGEST_NAME, limit))
 
 
 # IAM's name of an action is that of the API's operation, but for these.
@@ -695,6 +693,7 @@ NOT_OPERATIONS = {
     "iam:PassRole",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
+    "logs:UpdateLogDelivery",
     "s3:DeleteObjectVersion",
     "s3:ListBucketVersions",
     "s3:PutBucketPublicAccessBlock",
