@@ -353,6 +353,15 @@ VARIABLES: tuple[Variable, ...] = (
         "it the app would retry a cache that is not there on every request.",
         _BOOLEAN,
     ),
+    Variable(
+        "TRUSTED_PROXIES",
+        Kind.PLATFORM,
+        "1",
+        "Proxies in front of the app, each of which adds who asked it to "
+        "X-Forwarded-For; what stands before those is the client's own word. With one "
+        "too few, every client would be the outer proxy, and share its rate limit.",
+        integer(1, 3),
+    ),
 )
 
 
@@ -523,7 +532,11 @@ class AppContract:
                 yield "DB_POOL_MIN", f"{low} is more than DB_POOL_MAX, {high}"
 
     def environment(
-        self, overrides: Mapping[str, str] = _NO_OVERRIDES, *, cache: bool = False
+        self,
+        overrides: Mapping[str, str] = _NO_OVERRIDES,
+        *,
+        cache: bool = False,
+        proxies: int = 1,
     ) -> dict[str, str]:
         """Return the values that are not secret.
 
@@ -532,6 +545,7 @@ class AppContract:
         Args:
             overrides: values of PLAIN variables that replace the defaults.
             cache: whether the platform provides REDIS_URL.
+            proxies: how many are between client and app.
 
         Raises:
             KeyError: for an override that is not a PLAIN variable.
@@ -543,6 +557,7 @@ class AppContract:
         values |= overrides
         if cache:
             values["ENABLE_CACHE"] = "true"
+        values["TRUSTED_PROXIES"] = str(proxies)
         return {n: value for n, value in sorted(values.items()) if value is not None}
 
     def ecs_environment(

@@ -13,8 +13,8 @@ import type { Services } from './services.ts';
 
 export function createApp(services: Services): Express {
   const app = express();
-  // One proxy is in front: the last entry of X-Forwarded-For is its, the others are the client's to invent.
-  app.set('trust proxy', 1);
+  // Each proxy in front adds an entry to X-Forwarded-For; the others are the client's to invent.
+  app.set('trust proxy', services.config.TRUSTED_PROXIES);
   app.use(requestLog(services.logger));
   app.use(closeWhenDraining(services));
   app.use(securityHeaders());

@@ -120,6 +120,7 @@ export const schema = z.object({
   REDIS_URL: address('a redis:// or rediss:// address', /^rediss?:\/\/\S+$/).optional(),
   ENABLE_COMPRESSION: boolean.prefault('true'),
   ENABLE_CACHE: boolean.prefault('false'),
+  TRUSTED_PROXIES: integer(1, 3).prefault('1'),
 });
 
 export type Config = z.output<typeof schema>;

@@ -48,6 +48,7 @@ describe('configuration', () => {
       SMTP_USER: 'noreply@stromhaltig.de',
       ENABLE_COMPRESSION: true,
       ENABLE_CACHE: false,
+      TRUSTED_PROXIES: 1,
     });
   });
 

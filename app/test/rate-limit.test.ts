@@ -67,6 +67,14 @@ describe('rate limit', () => {
     assert.deepEqual(await ask(app, 1, `203.0.113.99, ${from}`), [429]);
   });
 
+  test('believes as many addresses from the end as there are proxies', async () => {
+    const app = await launch({ TRUSTED_PROXIES: '2' });
+    const from = newAddress();
+    const edge = newAddress();
+    assert.deepEqual(await ask(app, LIMIT + 1, `203.0.113.1, ${from}, ${edge}`), [...times(LIMIT, 200), 429]);
+    assert.deepEqual(await ask(app, 1, `203.0.113.1, ${newAddress()}, ${edge}`), [200]);
+  });
+
   test('does not hold for health checks', async () => {
     const app = await launch();
     const from = newAddress();

@@ -60,7 +60,11 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
     """
     name = settings.name
     account_id = aws.get_caller_identity_output().account_id
-    environment = contract.environment(settings.app, cache=settings.cache is not None)
+    environment = contract.environment(
+        settings.app,
+        cache=settings.cache is not None,
+        proxies=2 if settings.cdn else 1,
+    )
     holds_data = pulumi.ResourceOptions(protect=settings.protect)
     roles = deployers(settings, account_id)
     in_the_world = provider(settings, GLOBAL, wanted=is_abroad(settings))

@@ -44,6 +44,8 @@ OPENAI_API_KEY SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASS SENTRY_DSN HEALTH_CHECK_T
 REDIS_URL ENABLE_COMPRESSION ENABLE_CACHE
 """,
 )
+OURS = ["TRUSTED_PROXIES"]
+"""What no guide needs that has one proxy."""
 
 
 def references() -> dict[str, str]:
@@ -56,7 +58,7 @@ def references() -> dict[str, str]:
 
 
 def test_every_variable_of_the_guide_is_in_the_contract():
-    assert [variable.name for variable in VARIABLES] == GUIDE
+    assert [variable.name for variable in VARIABLES] == GUIDE + OURS
 
 
 def test_plain_defaults_are_the_guides():
@@ -227,7 +229,7 @@ def test_no_name_is_both_an_environment_value_and_a_secret():
     names = [e["name"] for e in APP.ecs_environment({"SMTP_HOST": "m.example"})]
     names += [e["name"] for e in APP.ecs_secrets(references())]
 
-    assert sorted([*names, "REDIS_URL"]) == sorted(GUIDE)
+    assert sorted([*names, "REDIS_URL"]) == sorted(GUIDE + OURS)
 
 
 def test_secrets_are_rendered_as_references():
@@ -455,3 +457,8 @@ def test_static_paths_are_what_the_app_calls_immutable():
     )
     bundler = (FOLDER / "client" / "vite.config.ts").read_text()
     assert not re.search(r"assetsDir|FileNames|\bbase:", bundler)
+
+
+def test_the_app_is_told_how_many_proxies_are_in_front():
+    assert APP.environment()["TRUSTED_PROXIES"] == "1"
+    assert APP.environment(proxies=2)["TRUSTED_PROXIES"] == "2"
