@@ -123,7 +123,8 @@ def _of_service(stack: Stack, service: str) -> list[Statement]:
     return [
         _allow(sorted(bound[how]), resources, conditions)
         for how, resources, conditions in made
-        if bound[how]
+        # A stack without a zone has no records: IAM takes no statement about nothing.
+        if bound[how] and resources
     ]
 
 

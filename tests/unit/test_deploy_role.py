@@ -677,6 +677,15 @@ def test_policies_fit_however_long_the_names_are():
         assert len(made["assumeRolePolicy"]) <= 2048
 
 
+def test_a_stack_without_a_zone_writes_no_records(graph):
+    graph.build(lambda: roles(zone_ids=[]))
+    statements = granted(graph, "apply")
+    assert all(statement["Resource"] for statement in statements)
+    zone = f"arn:aws:route53:::hostedzone/{ZONE}"
+    record = Request(action="route53:ChangeResourceRecordSets", resource=zone)
+    assert not allowed(statements, record)
+
+
 @pytest.mark.parametrize("limit", [BACKUP_LIMIT, CACHE_LIMIT, LOAD_BALANCER_LIMIT])
 def test_of_a_shortened_name_the_beginning_is_known(limit):
     for suffix in ("", "-alternate", "-database"):
