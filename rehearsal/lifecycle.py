@@ -186,10 +186,10 @@ class Lifecycle:
             self._workspace.take_out(going)
             result = self._succeed("up", "--yes", "--skip-preview")
             step.changes = _changes(result)
-            lost = self._stage.data_types
-            if self._report.outputs["protected"]:
-                self._keep_data(result.events)
-            elif replaced := [e.urn for e in result.events if _is_replaced(e, lost)]:
+            # The engine sees to it that nothing that is protected is deleted.
+            held = self._stage.data_types
+            replaced = [e.urn for e in result.events if _is_replaced(e, held)]
+            if replaced:
                 raise StepFailedError(f"replaced: {', '.join(replaced)}")
             types = self._components_in_state()
             left = [option for option in going if self._stage.options[option] in types]
