@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -68,6 +69,7 @@ def show(report: Report, console: Console) -> None:
     """Print the report for people."""
     _section(console, "Stood in for what the stack file lacks", _pairs(report.injected))
     _section(console, "Resources", _resources(report))
+    _section(console, "A new version, by design", _rollout(report.outputs))
     _section(console, "Left behind on purpose", report.kept)
     _section(console, "Taken by the emulator, not kept", _unverified(report))
     _section(console, "What this cannot prove", report.unproven)
@@ -118,6 +120,19 @@ def _resources(report: Report) -> list[str]:
     if IMAGE in report.recorded:
         lines.append("the image was not built: its digest is a hash of the folder")
     return lines
+
+
+def _rollout(outputs: Mapping[str, Any]) -> list[str]:
+    """What a release waits for, of a stack that tells."""
+    parts: Mapping[str, int] = outputs.get("rollout") or {}
+    if not parts:
+        return []
+    serving, whole = outputs["rollout_seconds"], sum(parts.values())
+    return [
+        *(f"{seconds:4} s  {what}" for what, seconds in parts.items()),
+        f"serves after {serving} s, the old one is gone after {whole} s "
+        f"({outputs['strategy']})",
+    ]
 
 
 def _unverified(report: Report) -> list[str]:

@@ -314,3 +314,17 @@ def test_a_failed_step_fails_the_report_and_is_told_to_people_and_programs(life)
 
 def test_a_rehearsal_without_steps_has_not_passed():
     assert not Report("production", "3.250.0", "embedded").passed
+
+
+def test_what_a_release_waits_for_is_told_to_people():
+    told = Report("production", "3.250.0", "embedded")
+    told.outputs = {
+        "rollout": {"task starts": 30, "old tasks finish": 30},
+        "rollout_seconds": 30,
+        "strategy": "rolling",
+    }
+    console = Console(file=io.StringIO(), width=100)
+    report.show(told, console)
+    text = console.file.getvalue()
+    assert "  30 s  task starts" in text
+    assert "serves after 30 s, the old one is gone after 60 s (rolling)" in text
