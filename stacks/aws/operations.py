@@ -236,6 +236,7 @@ def jobs(
                 secrets={n: task.secrets[n] for n in contract.job_secrets(job)},
                 writable_paths=[contract.temp_dir],
                 shared=task.shared if job.uploads else (),
+                shared_writable=False,
                 uid=task.uid,
                 gid=task.gid,
                 cpu=_JOB_CPU,
