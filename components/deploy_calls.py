@@ -5,7 +5,8 @@ stack depends on what AWS knows of the thing when it is called:
 
 - named: its ARN begins with the stack's name;
 - creates: it gets an id of its own, and must be given the stack's tags;
-- tags: it is tagged while it is made, or has no owner yet;
+- tags: it is tagged while it is made;
+- claims: AWS made it along with something else, and it has no tags yet;
 - changes: it has the stack's tags;
 - unbound: AWS knows no resource for the call, or nothing of the resource that tells
   whose it is. Only its region is checked.
@@ -21,6 +22,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+BOUND = ("named", "creates", "tags", "claims", "changes", "unbound")
+"""The ways in which a call is bound to the stack."""
+
 
 class Calls(NamedTuple):
     """What is called in one service for one type: IAM actions without the service."""
@@ -29,6 +33,7 @@ class Calls(NamedTuple):
     named: str = ""
     creates: str = ""
     tags: str = ""
+    claims: str = ""
     changes: str = ""
     unbound: str = ""
 
@@ -125,10 +130,7 @@ TABLE: Mapping[str, Sequence[Calls]] = {
     "aws:backup/vault:Vault": (
         Calls(
             "backup",
-            named=(
-                "CreateBackupVault DeleteBackupVault DeleteRecoveryPoint "
-                "TagResource UntagResource"
-            ),
+            named=("CreateBackupVault DeleteBackupVault TagResource UntagResource"),
         ),
         Calls(
             "backup-storage",
@@ -252,6 +254,7 @@ TABLE: Mapping[str, Sequence[Calls]] = {
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": (
         Calls(
             "ec2",
+            claims="CreateTags",
             changes=(
                 "RevokeSecurityGroupEgress RevokeSecurityGroupIngress CreateTags "
                 "DeleteTags"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from components.backup_plan import BACKUP_LIMIT
-from components.deploy_calls import TABLE
+from components.deploy_calls import BOUND, TABLE
 from names import CACHE_LIMIT, LOAD_BALANCER_LIMIT
 
 Statement = dict[str, object]
@@ -101,18 +101,24 @@ def _of_service(stack: Stack, service: str) -> list[Statement]:
     for calls in TABLE.values():
         for call in calls:
             if call.service == service:
-                for how in ("named", "creates", "tags", "changes", "unbound"):
+                for how in BOUND:
                     bound[how] |= set(call.actions(how))
     inside = {} if service in _GLOBAL else stack.regional
+    tagging = {**inside, **stack.tagging}
     new = (
-        {"Null": {f"{service}:CreateAction": "false"}}
+        {f"{service}:CreateAction": "false"}
         if service in _CREATE_ACTION
-        else {"Null": stack.ownerless}
+        else stack.ownerless
     )
     made: list[tuple[str, object, Mapping[str, object]]] = [
         ("named", _named(stack, service), {"StringEquals": inside}),
-        ("creates", "*", {"StringEquals": {**inside, **stack.tagging}}),
-        ("tags", "*", {"StringEquals": {**inside, **stack.tagging}, **new}),
+        ("creates", "*", {"StringEquals": tagging}),
+        ("tags", "*", {"StringEquals": tagging, "Null": new}),
+        (
+            "claims",
+            stack.arn(service, "security-group/*"),
+            {"StringEquals": tagging, "Null": stack.ownerless},
+        ),
         (
             "changes",
             stack.arn(service, "*"),
@@ -377,6 +383,8 @@ _READS = (
     "cloudwatch:GetDashboard",
     "cloudwatch:ListTagsForResource",
     "ec2:Describe*",
+    "ec2:GetManagedPrefixListEntries",
+    "ec2:GetSecurityGroupsForVpc",
     "ecr:DescribeRepositories",
     "ecr:GetAuthorizationToken",
     "ecr:GetLifecyclePolicy",
@@ -422,6 +430,7 @@ _READS = (
     "scheduler:List*",
     "secretsmanager:DescribeSecret",
     "secretsmanager:GetResourcePolicy",
+    "secretsmanager:ListSecretVersionIds",
     "sns:Get*",
     "sns:List*",
     "sqs:GetQueueAttributes",

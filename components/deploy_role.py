@@ -125,7 +125,8 @@ class DeployRole(pulumi.ComponentResource):
     What AWS cannot bind to a stack is bound to its regions only: health checks,
     response-headers policies, scalable targets, resource policies of logs. A key, a
     certificate, a distribution, a backup plan or a default security group that has no
-    tags yet can be claimed by tagging it.
+    tags yet can be claimed by tagging it. Nothing deletes backups: a vault that is
+    not empty is an administrator's to destroy.
     """
 
     github_provider_arn: pulumi.Output[str]

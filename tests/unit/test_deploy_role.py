@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from components.backup_plan import BACKUP_LIMIT
-from components.deploy_calls import TABLE, Calls
+from components.deploy_calls import BOUND, TABLE, Calls
 from components.deploy_permissions import MANAGED_POLICIES, SERVICE_ROLES, beginning
 from components.deploy_role import GITHUB, DeployRole, DeployRoleArgs, bounded_roles
 from components.state_backend import StateBackendFacts
@@ -46,7 +46,6 @@ STATE = "arn:aws:s3:::stromhaltig-state-0a1b2c3"
 STATE_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/5747a7e"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/deploy/{NAME}-boundary"
 
-BOUND = ("named", "creates", "tags", "changes", "unbound")
 GLOBAL = ("budgets", "cloudfront", "iam", "route53")
 
 # Service -> resources in ARNs of a stack's things, as AWS writes them.
@@ -226,10 +225,12 @@ def arns(service: str, name: str) -> list[str]:
 def requests(calls: Calls, how: str, name: str, tags: Mapping[str, str]):
     """One request for each call that is bound in this way."""
     service = calls.service
-    by_id = f"arn:aws:{service}:{REGION}:{ACCOUNT}:thing/0a1b2c3d"
+    kind = "security-group" if how == "claims" else "thing"
+    by_id = f"arn:aws:{service}:{REGION}:{ACCOUNT}:{kind}/0a1b2c3d"
     context = {
         "creates": tagged("Request", tags),
         "tags": {**tagged("Request", tags), f"{service}:CreateAction": "Create"},
+        "claims": tagged("Request", tags),
         "changes": tagged("Resource", tags),
     }.get(how, {})
     if service == "iam":
@@ -345,7 +346,7 @@ def test_things_of_another_stack_are_out_of_reach():
     others = everything(
         "stromhaltig-staging",
         {**TAGS, "Environment": "staging"},
-        ("named", "creates", "tags", "changes"),
+        [how for how in BOUND if how != "unbound"],
     )
     reached = [
         f"{type_} {request.action} {request.resource}"
@@ -402,10 +403,39 @@ def _is_read(action: str) -> bool:
     return bool(re.match(r"[\w-]+:(Describe|Get|List)", action))
 
 
+@pytest.mark.parametrize("kind", ["instance", "volume", "vpc"])
+def test_of_what_ec2_has_already_only_groups_can_be_claimed(kind):
+    def claims(resource: str) -> bool:
+        request = Request(
+            action="ec2:CreateTags",
+            resource=f"arn:aws:ec2:{REGION}:{ACCOUNT}:{resource}/0a1b",
+            context=tagged("Request"),
+        )
+        return allowed(granted(built(), "apply"), request)
+
+    assert claims("security-group")
+    assert not claims(kind)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        f"arn:aws:backup:{REGION}:{ACCOUNT}:recovery-point:0a1b",
+        f"arn:aws:rds:{REGION}:{ACCOUNT}:snapshot:awsbackup:job-0a1b",
+    ],
+)
+def test_no_backup_is_deleted_by_deploying(resource):
+    for context in ({}, tagged("Resource")):
+        request = Request(
+            action="backup:DeleteRecoveryPoint", resource=resource, context=context
+        )
+        assert not allowed(granted(built(), "apply"), request)
+
+
 def test_what_has_an_owner_cannot_be_claimed_by_tagging_it():
     statements = granted(built(), "apply")
     owned = {**tagged("Request"), **tagged("Resource", {"Environment": "staging"})}
-    for type_, request in everything(bound=("tags",)):
+    for type_, request in everything(bound=("tags", "claims")):
         claim = Request(action=request.action, resource=request.resource, context=owned)
         assert not allowed(statements, claim), type_
 
