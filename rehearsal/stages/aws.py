@@ -167,12 +167,23 @@ class AwsStage:
     def kept(self, left: Collection[Thing]) -> set[Thing]:
         """What the program leaves, and what AWS deletes after a waiting period.
 
-        The final snapshot brings the data back; task definitions cost nothing, and a
+        Snapshots and vaults bring the data back; task definitions cost nothing, and a
         rollback goes back to them.
         """
-        meant = ("database snapshot", "task definition")
-        kept = {thing for thing in left if thing.ending or thing.kind in meant}
-        return kept | _keys_of_snapshots(left)
+        meant = ("backup vault", "cache snapshot", "database snapshot")
+        kept = {
+            thing
+            for thing in left
+            if thing.ending or thing.kind in (*meant, "task definition")
+        }
+        return kept | _keys_of_snapshots(left) | _roles_of_vaults(left)
+
+
+def _roles_of_vaults(left: Collection[Thing]) -> set[Thing]:
+    """The roles with which a vault's backups expire, or they would stay for ever."""
+    if not any(thing.kind == "backup vault" for thing in left):
+        return set()
+    return {thing for thing in left if thing.kind == "role" and "-backup" in thing.name}
 
 
 def _keys_of_snapshots(left: Collection[Thing]) -> set[Thing]:

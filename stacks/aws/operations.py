@@ -293,7 +293,8 @@ def backups(
             lock=_lock(settings),
             copy=copy,
             restore_test=_restore_test(settings, database, groups),
-            keep=settings.protect,
+            # Of a stack whose database leaves a snapshot, the uploads stay too.
+            keep=settings.database.final_snapshot,
         ),
         opts,
     )
