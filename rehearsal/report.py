@@ -124,12 +124,13 @@ def _resources(report: Report) -> list[str]:
 
 def _rollout(outputs: Mapping[str, Any]) -> list[str]:
     """What a release waits for, of a stack that tells."""
-    parts: Mapping[str, int] = outputs.get("rollout") or {}
+    parts: list[dict[str, Any]] = outputs.get("rollout") or []
     if not parts:
         return []
-    serving, whole = outputs["rollout_seconds"], sum(parts.values())
+    whole = sum(part["seconds"] for part in parts)
+    serving = outputs["rollout_seconds"]
     return [
-        *(f"{seconds:4} s  {what}" for what, seconds in parts.items()),
+        *(f"{part['seconds']:4} s  {part['what']}" for part in parts),
         f"serves after {serving} s, the old one is gone after {whole} s "
         f"({outputs['strategy']})",
     ]

@@ -95,8 +95,8 @@ class AwsOutputs(Outputs):
     rollout_seconds: int
     """By design, from `up` until a healthy new version has all of the traffic."""
 
-    rollout: Mapping[str, int]
-    """What these seconds pass for, and then those until the old version is gone."""
+    rollout: Sequence[Mapping[str, str | int]]
+    """Each wait in order: `what` for, how many `seconds`; on to the old one's end."""
 
     scaling: Mapping[str, int] | None
     """Fewest and most tasks; null when their number is fixed."""

@@ -304,7 +304,9 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         distribution=front.cdn.distribution_id if front.cdn else None,
         strategy=settings.strategy,
         rollout_seconds=rollout.serving,
-        rollout={part.what: part.seconds for part in rollout.parts},
+        rollout=[
+            {"what": part.what, "seconds": part.seconds} for part in rollout.parts
+        ],
         scaling=(
             {
                 "minimum": settings.autoscaling.minimum,

@@ -319,7 +319,10 @@ def test_a_rehearsal_without_steps_has_not_passed():
 def test_what_a_release_waits_for_is_told_to_people():
     told = Report("production", "3.250.0", "embedded")
     told.outputs = {
-        "rollout": {"task starts": 30, "old tasks finish": 30},
+        "rollout": [
+            {"what": "task starts", "seconds": 30},
+            {"what": "old tasks finish", "seconds": 30},
+        ],
         "rollout_seconds": 30,
         "strategy": "rolling",
     }
