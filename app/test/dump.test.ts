@@ -1,15 +1,30 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test, type TestContext } from 'node:test';
 import { crc32, gunzipSync } from 'node:zlib';
+import pg from 'pg';
 import { DumpInspector } from '../src/jobs/dump-inspector.ts';
+import { tlsEnvironment } from '../src/jobs/libpq.ts';
 import { addUser, migratedDatabase } from './app.ts';
 import { Bucket, insteadOf, JobProcess, runJob } from './jobs.ts';
-import { createDatabase, eventually, execute, find } from './servers.ts';
+import { createDatabase, eventually, execute, find, Postgres } from './servers.ts';
 
 let bucket: Bucket;
 let databaseUrl: string;
@@ -25,7 +40,7 @@ beforeEach(async (t) => {
 
 function environment(more: Record<string, string | undefined> = {}) {
   return {
-    ...bucket.environment(`${path.basename(databaseUrl)}/`),
+    ...bucket.environment(`${databaseName()}/`),
     DATABASE_URL: databaseUrl,
     TMPDIR: temporary,
     npm_config_cache: path.join(temporary, 'npm'),
@@ -33,8 +48,12 @@ function environment(more: Record<string, string | undefined> = {}) {
   };
 }
 
+function databaseName(): string {
+  return path.basename(new URL(databaseUrl).pathname);
+}
+
 async function mine(): Promise<string[]> {
-  return (await bucket.keys()).filter((key) => key.startsWith(path.basename(databaseUrl)));
+  return (await bucket.keys()).filter((key) => key.startsWith(`${databaseName()}/`));
 }
 
 /** Text that does not pack, so that a dump of it has several parts. */
@@ -58,7 +77,7 @@ describe('dump', () => {
     assert.equal(job.code, 0, job.output);
     const [key, ...rest] = await mine();
     assert.deepEqual(rest, []);
-    const name = path.basename(databaseUrl);
+    const name = databaseName();
     assert.match(key ?? '', new RegExp(`^${name}/\\d{8}T\\d{6}Z-${name}\\.sql\\.gz$`));
     const stored = await bucket.read(key ?? '');
     const restored = await createDatabase();
@@ -134,6 +153,25 @@ describe('dump', () => {
     await assertNothingLeft();
   });
 
+  test('it signs with the role of its task', async (t) => {
+    const asked: string[] = [];
+    const agent = createServer((req, res) => {
+      asked.push(`${req.url ?? ''} ${req.headers.authorization ?? ''}`);
+      const Expiration = new Date(Date.now() + 3_600_000).toISOString();
+      res.end(JSON.stringify({ AccessKeyId: 'testing', SecretAccessKey: 'testing', Token: 'token', Expiration }));
+    }).listen(0, '127.0.0.1');
+    t.after(() => agent.close());
+    await once(agent, 'listening');
+    const address = `http://127.0.0.1:${(agent.address() as AddressInfo).port}/v2/credentials/role`;
+    const noKeys = { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined };
+    const job = await runJob(
+      'dump',
+      environment({ ...noKeys, AWS_CONTAINER_CREDENTIALS_FULL_URI: address, AWS_CONTAINER_AUTHORIZATION_TOKEN: 'agent' }),
+    );
+    assert.equal(job.code, 0, job.output);
+    assert.deepEqual([...new Set(asked)], ['/v2/credentials/role agent']);
+  });
+
   test('a bucket that is not there fails it', async () => {
     const job = await runJob('dump', environment({ BACKUP_BUCKET: 'elsewhere' }));
     assert.equal(job.code, 1);
@@ -184,13 +222,42 @@ describe('dump', () => {
     ['?sslmode=verify-full', 'verify-full /'],
   ] as const) {
     test(`libpq is as strict as the app is with "${query}"`, async (t) => {
-      // Our server has no TLS: what libpq is told is what counts. The app's own connection must do without.
-      const { tlsEnvironment } = await import('../src/jobs/libpq.ts');
-      const { default: pg } = await import('pg');
       const client = new pg.Client({ connectionString: databaseUrl + query });
       t.after(() => client.end());
       const env = await tlsEnvironment(client.ssl, temporary);
       assert(`${env['PGSSLMODE'] ?? ''} ${env['PGSSLROOTCERT'] ?? ''}`.startsWith(expected));
+    });
+  }
+});
+
+describe('dump over TLS', { skip: hasOpenssl() ? false : 'openssl is not installed' }, () => {
+  let server: Postgres;
+  let authority: string;
+  before(async () => {
+    server = await Postgres.launch();
+    authority = await encrypt(server.url);
+    await execute(`${server.url}?sslmode=no-verify`, 'CREATE TABLE users (id int)');
+  });
+  after(() => server.remove());
+
+  for (const [mode, trusts, code] of [
+    ['require', true, 0],
+    ['verify-full', true, 0],
+    ['no-verify', false, 0],
+    ['require', false, 1],
+    ['disable', true, 1],
+  ] as const) {
+    const outcome = code === 0 ? 'works' : 'fails';
+    test(`sslmode=${mode} ${outcome} ${trusts ? 'with' : 'without'} the server's authority`, async (t) => {
+      const fake = insteadOf('pg_dump', `echo "$PGSSLMODE" > ${temporary}/mode; exec ${find('pg_dump')} "$@"`);
+      t.after(fake.remove);
+      databaseUrl = `${server.url}?sslmode=${mode}`;
+      const job = await runJob('dump', environment({ PATH: fake.path, NODE_EXTRA_CA_CERTS: trusts ? authority : undefined }));
+      assert.equal(job.code, code, job.output);
+      if (code === 0) {
+        const strict = mode === 'no-verify' ? 'require' : 'verify-full';
+        assert.equal(readFileSync(`${temporary}/mode`, 'utf8'), `${strict}\n`);
+      }
     });
   }
 });
@@ -228,6 +295,33 @@ describe('a dump', () => {
     assert.equal(await inspect(['public."Größe"'], long, 1000), '');
   });
 });
+
+function hasOpenssl(): boolean {
+  return spawnSync('openssl', ['version']).status === 0;
+}
+
+/** Have a server refuse connections without TLS. @returns the file of its certificate. */
+async function encrypt(url: string): Promise<string> {
+  const [{ data_directory: directory } = { data_directory: '' }] = await execute<{ data_directory: string }>(url, 'SHOW data_directory');
+  const [key, certificate] = ['server.key', 'server.crt'].map((name) => path.join(directory, name)) as [string, string];
+  const subject = ['-subj', '/CN=database', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', certificate];
+  execFileSync('openssl', ['req', '-x509', '-days', '2', ...subject, ...made], { stdio: 'pipe' });
+  chmodSync(key, 0o600);
+  const { uid, gid } = statSync(directory);
+  for (const file of [key, certificate]) chownSync(file, uid, gid);
+  writeFileSync(path.join(directory, 'pg_hba.conf'), 'hostssl all all 127.0.0.1/32 trust\n');
+  await execute(url, 'ALTER SYSTEM SET ssl = on');
+  await execute(url, 'SELECT pg_reload_conf()');
+  const open = { connectionString: `${url}?sslmode=no-verify` };
+  await eventually('the server speaks TLS', async () => {
+    const client = new pg.Client(open);
+    return client.connect().then(() => client.end()).then(() => true, () => false);
+  });
+  const copy = path.join(path.dirname(directory), 'authority.pem');
+  writeFileSync(copy, readFileSync(certificate));
+  return copy;
+}
 
 function crc32Of(bytes: Buffer): string {
   const checksum = Buffer.alloc(4);
