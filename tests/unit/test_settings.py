@@ -194,7 +194,8 @@ class TestShape:
             ),
             (
                 {"service": {"execute_command": "true"}},
-                'service.execute_command: "true" is not true or false. Remove the quotes',
+                'service.execute_command: "true" is not true or false. '
+                "Remove the quotes",
             ),
             (
                 {"service": {"execute_command": None}},
