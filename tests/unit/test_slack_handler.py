@@ -374,16 +374,17 @@ def test_a_webhook_is_read_once_and_anew_after_a_failure(slack, monkeypatch):
 @pytest.mark.parametrize(
     "webhook",
     [
-        f"http://127.0.0.1:{free_port()}{TOKEN}",
+        f"http://127.0.0.1:FREE{TOKEN}",
         f"http://127.0.0.1:nonsense{TOKEN}",
         f"http://127.0.0.1:80 {TOKEN} or so",
         TOKEN,
     ],
+    ids=["nobody-listens", "no-port", "a-space", "no-host"],
 )
 def test_nothing_that_goes_wrong_tells_the_webhook(
     slack, webhook, monkeypatch, caplog, capfd
 ):
-    keep(monkeypatch, webhook)
+    keep(monkeypatch, webhook.replace("FREE", str(free_port())))
     caplog.set_level(logging.INFO)
     with pytest.raises(handler.DeliveryError, match="cannot be reached") as failure:
         handler.handle(delivered(ALARM), Context())
