@@ -427,15 +427,15 @@ def _zones(settings: AwsSettings) -> list[str]:
     return sorted(offered)[:wanted]
 
 
-def _environment(settings: AwsSettings, contract: AppContract) -> dict[str, str]:
-    entries = contract.ecs_environment(settings.app)
-    return {entry["name"]: entry["value"] for entry in entries}
-
-
 def _references(
     secrets: Secrets, contract: AppContract
 ) -> dict[str, pulumi.Output[str]]:
-    references = {v: entry.reference for v, entry in secrets.entries.items()}
+    """Of the app's own secrets: some are for what runs beside it."""
+    references = {
+        variable: entry.reference
+        for variable, entry in secrets.entries.items()
+        if contract.variable(variable)
+    }
     return {
         entry["name"]: entry["valueFrom"] for entry in contract.ecs_secrets(references)
     }

@@ -347,6 +347,19 @@ def test_every_secret_of_a_task_exists_and_its_execution_role_may_read_it(stack)
         assert readers.keys() == set(named.values())
 
 
+def test_the_webhook_for_alarms_is_a_secret_that_no_task_gets():
+    webhook = "https://hooks.slack.com/services/T0/B0/token"
+    stack = deploy(
+        "production",
+        monitoring={**ALERTED, "slack": True},
+        secrets={**OPERATORS, "SLACK_WEBHOOK_URL": webhook},
+    )
+    (notifier,) = stack.all("aws:lambda/function:Function")
+    (secret,) = [s for s in stack.all(SECRET) if "SLACK_WEBHOOK_URL" in s.id]
+    assert secret.id in json.dumps(notifier.inputs["environment"])
+    assert all("SLACK" not in task["containerDefinitions"] for task in stack.all(TASK))
+
+
 def test_every_secret_of_a_task_is_pinned_to_the_version_that_was_written(stack):
     written = {
         f"{version['secretId']}:::{version.outputs['versionId']}"
