@@ -19,7 +19,7 @@ TASK_START = 30
 
 Network interface, image and all; what ECS on Fargate takes until the first of many
 tasks runs: https://www.vladionescu.me/posts/scaling-containers-on-aws-in-2022/
-Fargate keeps no image, so it pulls ours each time: 32 MB over Node's own
+Fargate keeps no image, so it pulls ours each time: 49 MB over Node's own
 (docs/benchmarks.md).
 """
 

@@ -58,8 +58,8 @@ class BackupBucket(pulumi.ComponentResource):
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
 
     Nobody outside of the account is let in, whatever else the policy may say one day
-    (S3.6). `may_write` is all that a job needs: it cannot read or delete a backup,
-    and what it overwrites can be got back.
+    (S3.6). `may_write` is all that a job needs: it deletes no backup and reads only
+    those of its kind, and what it overwrites can be got back.
     """
 
     bucket_name: pulumi.Output[str]
@@ -107,8 +107,10 @@ class BackupBucket(pulumi.ComponentResource):
     def may_write(self, prefix: str) -> pulumi.Output[Sequence[Mapping[str, object]]]:
         """Return the IAM statements of a job that puts backups under the prefix.
 
-        Putting a large object in parts takes the right to decrypt, too.
+        Putting a large object in parts takes the right to decrypt, too. Asking for
+        size and checksum of what is there (HeadObject) takes the right to read it.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
         return pulumi.Output.all(self.bucket_arn, self._kms_key_arn).apply(
             lambda known: _write_statements(prefix, *known)
@@ -164,7 +166,7 @@ def _write_statements(
         {
             "Sid": "WriteBackups",
             "Effect": "Allow",
-            "Action": ["s3:AbortMultipartUpload", "s3:PutObject"],
+            "Action": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
             "Resource": f"{bucket_arn}/{prefix}*",
         },
         {

@@ -131,11 +131,16 @@ def test_the_policy_lets_nobody_in(graph):
     assert {one["Effect"] for one in statements(graph).values()} == {"Deny"}
 
 
-def test_a_job_may_write_under_its_prefix_and_not_read_or_delete(graph):
+def test_a_job_may_write_and_look_under_its_prefix_and_delete_nothing(graph):
     may = graph.build(lambda: BackupBucket("app", args()).may_write(DUMPS))
     arn = graph.one(BUCKET).outputs["arn"]
     write, encrypt = may
-    assert write["Action"] == ["s3:AbortMultipartUpload", "s3:PutObject"]
+    # HeadObject, by which a job compares what arrived, takes the right to get.
+    assert write["Action"] == [
+        "s3:AbortMultipartUpload",
+        "s3:GetObject",
+        "s3:PutObject",
+    ]
     assert write["Resource"] == f"{arn}/dumps/*"
     assert encrypt["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert encrypt["Resource"] == KEY
