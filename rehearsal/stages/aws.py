@@ -72,6 +72,9 @@ class AwsStage:
         region = str(config.get("aws:region", "eu-central-1"))
         self._cloud = cloud
         self._aws = Aws(cloud.addresses.aws, region, {})
+        backups = config.get("stromhaltig:backups") or {}
+        # CloudFront and Route 53 have theirs in us-east-1, copies are elsewhere.
+        self._abroad = {"us-east-1", backups.get("copy_region") or region} - {region}
         # The number of tasks is then the scaling's, and nobody's drift.
         self._autoscaled = "stromhaltig:autoscaling" in config
 
@@ -104,7 +107,7 @@ class AwsStage:
 
     def inventory(self) -> set[Thing]:
         """Everything that a stack of ours can make, AWS's own things included."""
-        return aws_inventory.take(self._aws)
+        return aws_inventory.take(self._aws, self._abroad)
 
     def secret_values(self) -> list[str]:
         """Every value in Secrets Manager."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from rehearsal.provider.row import Aws
@@ -12,11 +13,21 @@ _AWS_MANAGED = "Default master key that protects my "
 """How AWS describes the keys that it makes by itself, such as the one for EBS."""
 
 
-def take(aws: Aws) -> set[Thing]:
-    """Everything that a stack of ours can make, AWS's own things included."""
-    edge = Aws(aws.endpoint, "us-east-1", {})
-    here = {thing for look in _LOOKS for thing in look(aws)}
-    return here | {thing for look in _EDGE_LOOKS for thing in look(edge)}
+def take(aws: Aws, abroad: Collection[str] = ()) -> set[Thing]:
+    """Everything that a stack of ours can make, AWS's own things included.
+
+    aws: of the stack's region. abroad: other regions that it may have something in,
+    which is then named with the region.
+    """
+    found = {thing for look in (*_GLOBAL_LOOKS, *_LOOKS) for thing in look(aws)}
+    for region in abroad:
+        there = Aws(aws.endpoint, region, {})
+        found |= {
+            replace(thing, name=f"{thing.name} in {region}")
+            for look in _LOOKS
+            for thing in look(there)
+        }
+    return found
 
 
 def _listed(
@@ -109,41 +120,27 @@ def _distributions(aws: Aws) -> Iterable[Thing]:
         yield Thing("distribution", distribution["Id"])
 
 
-_EDGE_LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
-    _listed("log group", "logs", "describe_log_groups", "logGroups", "logGroupName"),
-    _listed(
-        "log delivery source",
-        "logs",
-        "describe_delivery_sources",
-        "deliverySources",
-        "name",
-    ),
-    _listed(
-        "log delivery destination",
-        "logs",
-        "describe_delivery_destinations",
-        "deliveryDestinations",
-        "name",
-    ),
-    _listed("log delivery", "logs", "describe_deliveries", "deliveries", "id"),
-    _listed(
-        "log resource policy",
-        "logs",
-        "describe_resource_policies",
-        "resourcePolicies",
-        "policyName",
-    ),
-    _listed(
-        "certificate",
-        "acm",
-        "list_certificates",
-        "CertificateSummaryList",
-        "DomainName",
-    ),
-)
-"""What CloudFront also needs in us-east-1, whatever the stack's region."""
+_Looks = tuple[Callable[[Aws], Iterable[Thing]], ...]
 
-_LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
+_GLOBAL_LOOKS: _Looks = (
+    _records,
+    _distributions,
+    _listed("role", "iam", "list_roles", "Roles", "RoleName"),
+    _listed("policy", "iam", "list_policies", "Policies", "PolicyName", Scope="Local"),
+    _listed(
+        "instance profile",
+        "iam",
+        "list_instance_profiles",
+        "InstanceProfiles",
+        "InstanceProfileName",
+    ),
+    _listed("bucket", "s3", "list_buckets", "Buckets", "Name"),
+    _listed("web ACL", "wafv2", "list_web_acls", "WebACLs", "Name", Scope="CLOUDFRONT"),
+    _listed("health check", "route53", "list_health_checks", "HealthChecks", "Id"),
+)
+"""What an account has once, whatever the region."""
+
+_LOOKS: _Looks = (
     _instances,
     _nat_gateways,
     _endpoints,
@@ -152,8 +149,6 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     _task_definitions,
     _clusters,
     _caches,
-    _records,
-    _distributions,
     _queues,
     _listed("VPC", "ec2", "describe_vpcs", "Vpcs", "VpcId"),
     _listed("subnet", "ec2", "describe_subnets", "Subnets", "SubnetId"),
@@ -176,19 +171,9 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
     ),
     _listed("address", "ec2", "describe_addresses", "Addresses", "PublicIp"),
     _listed("flow log", "ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
-    _listed("role", "iam", "list_roles", "Roles", "RoleName"),
-    _listed("policy", "iam", "list_policies", "Policies", "PolicyName", Scope="Local"),
-    _listed(
-        "instance profile",
-        "iam",
-        "list_instance_profiles",
-        "InstanceProfiles",
-        "InstanceProfileName",
-    ),
     _listed(
         "repository", "ecr", "describe_repositories", "repositories", "repositoryName"
     ),
-    _listed("bucket", "s3", "list_buckets", "Buckets", "Name"),
     _listed(
         "database",
         "rds",
@@ -210,6 +195,13 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "describe_db_subnet_groups",
         "DBSubnetGroups",
         "DBSubnetGroupName",
+    ),
+    _listed(
+        "database parameter group",
+        "rds",
+        "describe_db_parameter_groups",
+        "DBParameterGroups",
+        "DBParameterGroupName",
     ),
     _listed(
         "cache snapshot",
@@ -248,7 +240,6 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "TargetGroupName",
     ),
     _listed("web ACL", "wafv2", "list_web_acls", "WebACLs", "Name", Scope="REGIONAL"),
-    _listed("web ACL", "wafv2", "list_web_acls", "WebACLs", "Name", Scope="CLOUDFRONT"),
     _listed(
         "scaling target",
         "application-autoscaling",
@@ -273,7 +264,36 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "ScheduledActionName",
         ServiceNamespace="ecs",
     ),
-    *_EDGE_LOOKS,
+    _listed("log group", "logs", "describe_log_groups", "logGroups", "logGroupName"),
+    _listed(
+        "log delivery source",
+        "logs",
+        "describe_delivery_sources",
+        "deliverySources",
+        "name",
+    ),
+    _listed(
+        "log delivery destination",
+        "logs",
+        "describe_delivery_destinations",
+        "deliveryDestinations",
+        "name",
+    ),
+    _listed("log delivery", "logs", "describe_deliveries", "deliveries", "id"),
+    _listed(
+        "log resource policy",
+        "logs",
+        "describe_resource_policies",
+        "resourcePolicies",
+        "policyName",
+    ),
+    _listed(
+        "certificate",
+        "acm",
+        "list_certificates",
+        "CertificateSummaryList",
+        "DomainName",
+    ),
     _listed("schedule", "scheduler", "list_schedules", "Schedules", "Name"),
     _listed(
         "schedule group", "scheduler", "list_schedule_groups", "ScheduleGroups", "Name"
@@ -293,7 +313,6 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "DashboardEntries",
         "DashboardName",
     ),
-    _listed("health check", "route53", "list_health_checks", "HealthChecks", "Id"),
     _listed(
         "database event subscription",
         "rds",
@@ -315,3 +334,4 @@ _LOOKS: tuple[Callable[[Aws], Iterable[Thing]], ...] = (
         "BackupVaultName",
     ),
 )
+"""What is in one region each."""

@@ -78,6 +78,27 @@ class TestAws:
         assert environment["AWS_ENDPOINT_URL"] == endpoint
         assert environment["AWS_REGION"] == "eu-west-1"
 
+    @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+    def test_what_a_stack_has_in_other_regions_is_seen(
+        self, endpoint: str, region: str
+    ):
+        backups = {"stromhaltig:backups": {"copy_region": "eu-west-1"}}
+        stage = AwsStage(on(endpoint), {"aws:region": "eu-central-1", **backups})
+        before = stage.inventory()
+        sns = Aws(endpoint, region, {}).client("sns")
+        topic = sns.create_topic(Name="forgotten")["TopicArn"]
+        assert stage.inventory() - before == {Thing("topic", f"{topic} in {region}")}
+        sns.delete_topic(TopicArn=topic)
+        assert stage.inventory() == before
+
+    def test_what_there_is_once_is_seen_once(self, stage: AwsStage, aws: Aws):
+        before = stage.inventory()
+        aws.client("iam").create_role(
+            RoleName="forgotten", AssumeRolePolicyDocument="{}"
+        )
+        assert stage.inventory() - before == {Thing("role", "forgotten")}
+        aws.client("iam").delete_role(RoleName="forgotten")
+
     def test_what_is_meant_to_stay_is_told_from_what_is_forgotten(
         self, stage: AwsStage
     ):
