@@ -74,7 +74,8 @@ class AwsStage:
         self._aws = Aws(cloud.addresses.aws, region, {})
         backups = config.get("stromhaltig:backups") or {}
         # CloudFront and Route 53 have theirs in us-east-1, copies are elsewhere.
-        self._abroad = {"us-east-1", backups.get("copy_region") or region} - {region}
+        abroad = {"us-east-1", backups.get("copy_region") or region} - {region}
+        self._abroad = [Aws(cloud.addresses.aws, other, {}) for other in abroad]
         # The number of tasks is then the scaling's, and nobody's drift.
         self._autoscaled = "stromhaltig:autoscaling" in config
 

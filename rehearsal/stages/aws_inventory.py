@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +13,16 @@ _AWS_MANAGED = "Default master key that protects my "
 """How AWS describes the keys that it makes by itself, such as the one for EBS."""
 
 
-def take(aws: Aws, abroad: Collection[str] = ()) -> set[Thing]:
+def take(aws: Aws, abroad: Iterable[Aws] = ()) -> set[Thing]:
     """Everything that a stack of ours can make, AWS's own things included.
 
     aws: of the stack's region. abroad: other regions that it may have something in,
     which is then named with the region.
     """
     found = {thing for look in (*_GLOBAL_LOOKS, *_LOOKS) for thing in look(aws)}
-    for region in abroad:
-        there = Aws(aws.endpoint, region, {})
+    for there in abroad:
         found |= {
-            replace(thing, name=f"{thing.name} in {region}")
+            replace(thing, name=f"{thing.name} in {there.region}")
             for look in _LOOKS
             for thing in look(there)
         }
