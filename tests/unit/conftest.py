@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -12,6 +13,10 @@ from tests.graph import Graph
 # How long one example takes says more about the machine's other work than about ours.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+# Half of the time of building a graph went into looking for garbage among the SDK's
+# hundred thousand objects.
+gc.set_threshold(200_000, 50, 50)
 
 
 @pytest.fixture(autouse=True)
