@@ -9,7 +9,14 @@ import pytest
 import yaml
 
 from contract import VARIABLES
-from settings import PLATFORMS, AwsSettings, DockerSettings, Settings, forms
+from settings import (
+    NAMESPACE,
+    PLATFORMS,
+    AwsSettings,
+    DockerSettings,
+    Settings,
+    forms,
+)
 from tools import config_reference
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,7 +67,7 @@ def test_every_setting_and_variable_is_in_the_reference():
     for platform in PLATFORMS.values():
         for field in platform.settings.model_fields.values():
             # What is in a provider's namespace is the provider's to document.
-            if not (field.alias or "").startswith(config_reference.NAMESPACE):
+            if not (field.alias or "").startswith(NAMESPACE):
                 continue
             group = forms.present(field).annotation
             for name in getattr(group, "model_fields", ()):
