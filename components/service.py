@@ -48,6 +48,8 @@ class ServiceArgs(TaskArgs):
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/update-rolling-to-bluegreen.html
     deployment: how a new version takes over.
     alarm_names: CloudWatch alarms any of which undoes a deployment that runs.
+    heed_alarms: whether they do. To turn them off, say so and go on naming them: ECS
+        keeps the alarms that an update leaves out.
     container_insights: metrics of tasks and containers, at a price (ECS.12).
     log_group_name: defaults to `/ecs/NAME`; encrypted with the secrets' key.
     log_retention_days: a value that CloudWatch Logs offers.
@@ -76,6 +78,7 @@ class ServiceArgs(TaskArgs):
     traffic: TrafficArgs | None = None
     deployment: Deployment = field(default_factory=Rolling)
     alarm_names: Sequence[pulumi.Input[str]] = ()
+    heed_alarms: bool = True
     container_insights: bool = True
     log_group_name: str | None = None
     log_retention_days: int = 30
@@ -107,10 +110,10 @@ class ServiceArgs(TaskArgs):
                 raise ValueError(
                     "deployment: moves traffic between two target groups; give traffic"
                 )
-            if not self.alarm_names:
+            if not self.alarm_names or not self.heed_alarms:
                 raise ValueError(
                     "deployment: moves traffic to a version that nothing watches; "
-                    "give alarm_names"
+                    "give alarm_names, and heed_alarms"
                 )
         if self.deployment_maximum_percent <= 100:
             raise ValueError(
@@ -366,7 +369,9 @@ def _alarms(args: ServiceArgs) -> aws.ecs.ServiceAlarmsArgs | None:
     if not args.alarm_names:
         return None
     return aws.ecs.ServiceAlarmsArgs(
-        alarm_names=args.alarm_names, enable=True, rollback=True
+        alarm_names=args.alarm_names,
+        enable=args.heed_alarms,
+        rollback=args.heed_alarms,
     )
 
 

@@ -331,7 +331,7 @@ def watch(
     here: list[_Alarms] = [
         alerting.traffic,
         ServiceAlarms(
-            name,
+            f"{name}-service",
             ServiceAlarmsArgs(
                 topic_arn=topic,
                 cluster_name=service.cluster_name,
@@ -340,7 +340,7 @@ def watch(
             ),
         ),
         DatabaseAlarms(
-            name,
+            f"{name}-database",
             DatabaseAlarmsArgs(
                 topic_arn=topic,
                 identifier=database.identifier,
@@ -361,7 +361,7 @@ def watch(
     if cache and settings.cache:
         here.append(
             CacheAlarms(
-                name,
+                f"{name}-cache",
                 CacheAlarmsArgs(
                     topic_arn=topic,
                     member_ids=cache.member_ids,

@@ -220,11 +220,9 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         target_group_arn=balancer.target_group_arn,
         traffic=_traffic(balancer),
         deployment=_deployment(settings),
-        alarm_names=(
-            alerting.traffic.names
-            if alerting and settings.strategy != "rolling"
-            else ()
-        ),
+        alarm_names=alerting.traffic.names if alerting and settings.deployment else (),
+        # A rolling deployment has the circuit breaker, and would wait for them.
+        heed_alarms=settings.strategy != "rolling",
         container_insights=settings.service.container_insights,
         kms_key_arn=key.arn,
         log_group_name=names.log_group(settings.stack),
@@ -253,7 +251,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         database=database,
         uploads=uploads,
         groups=groups,
-        copy_provider=_copy_provider(settings),
+        copy_provider=_copy_provider(settings, in_the_world),
         opts=holds_data,
     )
     budget = operations.budget(settings, alerting)
@@ -446,9 +444,14 @@ def _smtp_port(environment: Mapping[str, str]) -> int | None:
     return int(environment["SMTP_PORT"]) if "SMTP_HOST" in environment else None
 
 
-def _copy_provider(settings: AwsSettings) -> aws.Provider | None:
+def _copy_provider(
+    settings: AwsSettings, in_the_world: aws.Provider | None
+) -> aws.Provider | None:
     region = settings.backups.copy_region if settings.backups else None
-    return provider(settings, region, wanted=True) if region else None
+    # A second provider of one region would have the name of the first.
+    if region is None or (region == GLOBAL and in_the_world):
+        return in_the_world if region else None
+    return provider(settings, region, wanted=True)
 
 
 def _cache(

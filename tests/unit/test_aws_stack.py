@@ -911,6 +911,12 @@ def test_a_preview_of_everything_registers_what_an_update_does():
     assert {r.urn for r in everything(preview=True)} == {r.urn for r in everything()}
 
 
+def test_copies_of_backups_may_go_where_the_global_things_are():
+    graph = everything(backups={"copy_region": "us-east-1"})
+    assert [r.name for r in graph.all(PROVIDER)] == ["stromhaltig-production-us-east-1"]
+    assert len(graph.all(VAULT)) == 2
+
+
 def test_every_alarm_tells_somebody_and_says_what_it_means(stack):
     topics = {topic.outputs["arn"] for topic in stack.all("aws:sns/topic:Topic")}
     alarms = stack.all("aws:cloudwatch/metricAlarm:MetricAlarm")
@@ -919,6 +925,20 @@ def test_every_alarm_tells_somebody_and_says_what_it_means(stack):
         assert alarm.get("alarmDescription"), alarm
         assert alarm["alarmActions"], alarm
         assert set(alarm["alarmActions"]) <= topics, alarm
+
+
+def test_no_two_alarms_have_the_same_name(stack):
+    names = [a.name for a in stack.all("aws:cloudwatch/metricAlarm:MetricAlarm")]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "heeded"), [("rolling", False), ("canary", True), ("linear", True)]
+)
+def test_alarms_turn_a_deployment_back_while_it_moves_traffic(strategy, heeded):
+    alarms = everything(deployment={"strategy": strategy}).one(SERVICE)["alarms"]
+    assert len(alarms["alarmNames"]) == 4
+    assert (alarms["enable"], alarms["rollback"]) == (heeded, heeded)
 
 
 def test_no_policy_of_a_resource_lets_everybody_in(stack):

@@ -421,6 +421,15 @@ def test_alarms_undo_a_deployment(graph):
     }
 
 
+def test_alarms_that_are_not_heeded_are_turned_off_by_name(graph):
+    build(graph, alarm_names=["app-5xx"], heed_alarms=False)
+    assert graph.one(SERVICE)["alarms"] == {
+        "alarmNames": ["app-5xx"],
+        "enable": False,
+        "rollback": False,
+    }
+
+
 def test_ecs_moves_this_traffic_and_no_other(graph):
     build(graph, deployment=BlueGreen(), **MOVED)
     found = statements(graph, "app-infrastructure")
