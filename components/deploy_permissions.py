@@ -170,7 +170,8 @@ def _named(stack: Stack, service: str) -> list[str]:
         ),
         "elasticache": (f"*:{beginning(name, CACHE_LIMIT)}*",),
         "events": (f"rule/{name}*",),
-        "kms": (f"alias/{name}*",),
+        # The key of copied backups has the name of their vault.
+        "kms": (f"alias/{beginning(name, BACKUP_LIMIT)}*",),
         "lambda": (f"function:{name}*",),
         "logs": (
             *(f"log-group:{group}{name}*" for group in ("", "/ecs/", "/aws/lambda/")),
@@ -253,7 +254,8 @@ def identity(stack: Stack, boundary_arn: str) -> list[Statement]:
     """
     iam = f"arn:{stack.partition}:iam::"
     own = f"{iam}{stack.account_id}"
-    roles = f"{own}:role/{stack.name}*"
+    # That of a backup plan has the plan's name, which is short.
+    roles = f"{own}:role/{beginning(stack.name, BACKUP_LIMIT)}*"
     bounded = {"iam:PermissionsBoundary": boundary_arn}
     managed = [f"{iam}aws:policy/{policy}" for policy in MANAGED_POLICIES]
     return [

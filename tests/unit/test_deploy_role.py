@@ -21,7 +21,12 @@ import pulumi_aws as aws
 import pytest
 import yaml
 
-from components.backup_plan import BACKUP_LIMIT
+from components.backup_plan import (
+    BACKUP_LIMIT,
+    BackupCopy,
+    BackupPlan,
+    BackupPlanArgs,
+)
 from components.deploy_calls import BOUND, TABLE, Calls
 from components.deploy_permissions import MANAGED_POLICIES, SERVICE_ROLES, beginning
 from components.deploy_role import GITHUB, DeployRole, DeployRoleArgs, bounded_roles
@@ -721,6 +726,41 @@ def test_of_a_shortened_name_the_beginning_is_known(limit):
     for suffix in ("", "-alternate", "-database"):
         whole = f"{LONGEST_NAME}{suffix}"
         assert bounded(whole, limit).startswith(beginning(LONGEST_NAME, limit))
+
+
+def test_a_backup_plan_is_deployed_however_long_the_stacks_name_is(graph):
+    policies = Graph()
+    policies.build(lambda: roles(stack_name=LONGEST_NAME))
+    statements = granted(policies, "apply")
+    boundary_arn = f"arn:aws:iam::{ACCOUNT}:policy/deploy/{LONGEST_NAME}-boundary"
+
+    def program() -> None:
+        there = aws.Provider("there", region="eu-west-1")
+        BackupPlan(
+            LONGEST_NAME,
+            BackupPlanArgs(
+                databases=[f"arn:aws:rds:{REGION}:{ACCOUNT}:db:app"],
+                file_systems=[],
+                kms_key_arn=STATE_KEY,
+                copy=BackupCopy(region="eu-west-1", provider=there),
+                keep=True,
+            ),
+        )
+
+    graph.build(program)
+    for type_, action in (
+        (ROLE, "iam:CreateRole"),
+        (ROLE, "iam:PassRole"),
+        ("aws:kms/alias:Alias", "kms:CreateAlias"),
+    ):
+        for made in graph.all(type_):
+            arn = made.outputs["arn"]
+            context = {
+                "iam:PermissionsBoundary": boundary_arn,
+                "iam:PassedToService": "backup.amazonaws.com",
+            }
+            request = Request(action=action, resource=arn, context=context)
+            assert allowed(statements, request), request
 
 
 # IAM's name of an action is that of the API's operation, but for these.
