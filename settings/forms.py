@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
@@ -185,18 +185,13 @@ _CRON = matching(
 def _cron(value: str) -> object:
     """AWS's cron: six fields, and a ? for the day that the other one decides."""
     _CRON(value)
-    minute, hour, day, month, weekday, year = value[5:-1].split()
-    fields = (
-        (minute, r"[0-9*,/-]+"),
-        (hour, r"[0-9*,/-]+"),
-        (day, r"[0-9*,/?LW-]+"),
-        (month, r"[0-9A-Z*,/-]+"),
-        (weekday, r"[0-9A-Z*,/?#-]+"),
-        (year, r"[0-9*,/-]+"),
-    )
-    if not all(re.fullmatch(pattern, field) for field, pattern in fields):
-        raise ValueError(f'"{value}" is not {_CRON.says}')
-    if (day == "?") == (weekday == "?"):
+    fields = value[5:-1].split()
+    for (field, part), given in zip(_CRON_FIELDS.items(), fields, strict=True):
+        if not all(re.fullmatch(part, one) for one in given.split(",")):
+            raise ValueError(
+                f'"{value}" has "{given}" for the {field}. Write {_CRON.says}'
+            )
+    if (fields[2] == "?") == (fields[4] == "?"):
         raise ValueError(
             f'"{value}" must have a ? for either the day of the month or the day of '
             "the week, as in cron(0 3 * * ? *)"
@@ -204,7 +199,32 @@ def _cron(value: str) -> object:
     return fields
 
 
+def _part(number: str, *special: str) -> str:
+    """One part of a cron field: `*`, a value or a range, with a step; or special."""
+    plain = rf"(\*|({number})(-({number}))?)(/[1-9]\d*)?"
+    return "|".join((plain, *special))
+
+
+_MONTH: Final = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+_WEEKDAY: Final = "[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT"
+_CRON_FIELDS: Final[Mapping[str, str]] = {
+    "minute": _part(r"[0-5]?\d"),
+    "hour": _part(r"[01]?\d|2[0-3]"),
+    "day of the month": _part(
+        r"0?[1-9]|[12]\d|3[01]", r"\?", "L", "LW", r"([12]?\d|3[01])W"
+    ),
+    "month": _part(rf"0?[1-9]|1[0-2]|{_MONTH}"),
+    "day of the week": _part(
+        _WEEKDAY, r"\?", rf"({_WEEKDAY})?L", rf"({_WEEKDAY})#[1-5]"
+    ),
+    "year": _part(r"19[7-9]\d|20\d\d|21\d\d"),
+}
+"""https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html"""
+
+
 def _cron_or_off(value: str) -> object:
+    if value.lower() == "off" and value != "off":
+        raise ValueError(f'"{value}" is not a schedule. Write off in lower case')
     return value if value == "off" else _cron(value)
 
 

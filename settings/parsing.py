@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_origin
 
 import pulumi
 import yaml
@@ -96,7 +96,8 @@ def parse(
     Raises:
         SettingsError: with every problem there is.
     """
-    raw = {key: _decoded(value) for key, value in values.items()}
+    # A key with nothing after it: text to this engine, and null to a later one.
+    raw = {key: _given(_decoded(value)) for key, value in values.items()}
     platform, problems = _platform(raw)
     known = _fields(platform.settings)
     raw = {k: v for k, v in raw.items() if k in known or k.startswith(NAMESPACE)}
@@ -200,7 +201,10 @@ def _text(kind: type[Settings], stack: str, path: str, error: ErrorDetails) -> s
         case "extra_forbidden":
             return f"no such key{_nearest_key(kind, loc)}"
         case "model_type" | "dict_type":
-            return "holds keys of its own, not a single value. Write them below it"
+            return (
+                "holds keys of its own, not a single value. Write them below it, or {} "
+                "for the defaults"
+            )
         case "value_error":
             return str(error["ctx"]["error"])
     if loc[0] == _SECRETS:
@@ -209,6 +213,8 @@ def _text(kind: type[Settings], stack: str, path: str, error: ErrorDetails) -> s
     text = f"{_shown(value)} is not {forms.accepted(field)}"
     if not isinstance(value, str):
         return text
+    if get_origin(field.annotation) is tuple:
+        return f'{text}. Write each on a line of its own, after "- "'
     if type(_decoded(value)) is field.annotation:
         return f"{text}. Remove the quotes"
     return text + nearest_hint(value, forms.choices(field))
@@ -269,6 +275,10 @@ def _decoded(value: object) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return value
+
+
+def _given(value: Any) -> Any:
+    return "" if value is None else value
 
 
 def _plain_secrets(stack_file: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from itertools import permutations
@@ -87,6 +88,15 @@ def _callers_are_given_and_apart(settings: AwsSettings) -> Iterator[Problem]:
     path, ranges = "load_balancer.allowed_cidrs", settings.load_balancer.allowed_cidrs
     if not ranges:
         yield path, "is empty: nobody could connect. List a range, or leave it out"
+    yield from _apart(path, ranges)
+
+
+def _testers_are_apart(settings: AwsSettings) -> Iterator[Problem]:
+    if settings.deployment:
+        yield from _apart("deployment.test_cidrs", settings.deployment.test_cidrs)
+
+
+def _apart(path: str, ranges: tuple[str, ...]) -> Iterator[Problem]:
     for inner, outer in permutations(dict.fromkeys(ranges), 2):
         if _within(inner, outer):
             yield (
@@ -203,8 +213,24 @@ def _strategy_uses_what_is_set(settings: AwsSettings) -> Iterator[Problem]:
         if not usual and deployment.strategy not in strategies:
             yield (
                 f"deployment.{key}",
-                f"is for {' and '.join(strategies)}, and the strategy is "
+                f"is for {_words(strategies)}, and the strategy is "
                 f"{deployment.strategy}. Remove it, or change deployment.strategy",
+            )
+
+
+def _words(listed: Sequence[str]) -> str:
+    *others, last = listed
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _shares_are_in_tenths(settings: AwsSettings) -> Iterator[Problem]:
+    for key in ("canary_percent", "step_percent"):
+        percent = getattr(settings.deployment, key, 0.0)
+        if round(percent, 1) != percent:
+            yield (
+                f"deployment.{key}",
+                f"{percent:g} is not in tenths of a percent, as ECS has it. Set it to "
+                f"{round(percent, 1):g}",
             )
 
 
@@ -243,6 +269,20 @@ def _bounds_hold(settings: AwsSettings) -> Iterator[Problem]:
             f"{count} lies outside of autoscaling's {scaling.minimum} to "
             f"{scaling.maximum}. Remove it, or choose one of them",
         )
+
+
+_SCHEDULE_NAME: Final = r"[A-Za-z0-9-]{1,50}"
+
+
+def _schedules_have_names(settings: AwsSettings) -> Iterator[Problem]:
+    scaling = settings.autoscaling
+    for name in scaling.schedules if scaling else ():
+        if not re.fullmatch(_SCHEDULE_NAME, name):
+            yield (
+                "autoscaling.schedules",
+                f'"{name}" is not a name of 1 to 50 letters, digits and hyphens. '
+                "Rename it",
+            )
 
 
 def _scaling_has_an_aim(settings: AwsSettings) -> Iterator[Problem]:
@@ -335,6 +375,14 @@ def _alarms_reach_somebody(settings: AwsSettings) -> Iterator[Problem]:
         )
 
 
+def _addresses_are_listed_once(settings: AwsSettings) -> Iterator[Problem]:
+    for name in ("monitoring", "budget"):
+        group = getattr(settings, name)
+        listed = tuple(email.lower() for email in group.emails) if group else ()
+        for twice in _repeated(listed):
+            yield f"{name}.emails", f'"{twice}" is listed more than once'
+
+
 def _slack_has_its_webhook(settings: AwsSettings) -> Iterator[Problem]:
     given = SLACK_WEBHOOK.name in settings.secrets
     wanted = settings.monitoring is not None and settings.monitoring.slack
@@ -394,6 +442,20 @@ _HOUR: Final = 60
 _WEEK: Final = 7 * 24 * _HOUR
 
 
+def _a_final_lock_has_a_stack_that_stays(settings: AwsSettings) -> Iterator[Problem]:
+    backups = settings.backups
+    if (
+        backups
+        and backups.lock == "compliance"
+        and not settings.database.final_snapshot
+    ):
+        yield (
+            "backups.lock",
+            "compliance is for ever, and with database.final_snapshot false the vault "
+            "is to go with the stack. Choose governance, or set that to true",
+        )
+
+
 def _budget_counts_something(settings: AwsSettings) -> Iterator[Problem]:
     if settings.budget and "Environment" not in settings.default_tags.tags:
         path = "aws:defaultTags.tags.Environment"
@@ -418,8 +480,7 @@ def _deploy_roles_are_bounded(settings: AwsSettings) -> Iterator[Problem]:
     if github.preview_environment == deploys:
         yield (
             "github.preview_environment",
-            f'"{deploys}" deploys: a preview in it would get the rights to. Choose '
-            "another",
+            f'"{deploys}" deploys: a preview in it could deploy too. Choose another',
         )
 
 
@@ -440,6 +501,16 @@ def _budget_reaches_somebody(settings: AwsSettings) -> Iterator[Problem]:
             "budget.emails",
             "is empty, and there is no monitoring to tell instead. List an address",
         )
+    if budget and len(budget.emails) > _BUDGET_EMAILS:
+        yield (
+            "budget.emails",
+            f"has {len(budget.emails)} addresses, and AWS takes {_BUDGET_EMAILS}. List "
+            "fewer, or those of monitoring, which are told too",
+        )
+
+
+_BUDGET_EMAILS: Final = 10
+"""Addresses that one notification takes (AWS: Budgets quotas)."""
 
 
 def _test_port_is_open_to_few(settings: AwsSettings) -> Iterator[Problem]:
@@ -510,29 +581,42 @@ CHECKS: Final = (
     ),
     Check(_strategy_has_alarms, ("deployment", "monitoring")),
     Check(_strategy_uses_what_is_set, ("deployment",)),
-    Check(_linear_ends, ("deployment",)),
-    Check(_test_port_is_open_to_few, ("deployment",)),
+    Check(
+        _shares_are_in_tenths, ("deployment.canary_percent", "deployment.step_percent")
+    ),
+    Check(_linear_ends, ("deployment.strategy", "deployment.step_percent")),
+    Check(_test_port_is_open_to_few, ("deployment.test_cidrs",)),
+    Check(_testers_are_apart, ("deployment.test_cidrs",)),
     Check(_bounds_hold, ("autoscaling", "service.desired_count")),
+    Check(_schedules_have_names, ("autoscaling.schedules",)),
     Check(_scaling_has_an_aim, ("autoscaling", "deployment")),
-    Check(_production_survives_a_cache_node, ("environment", "cache")),
-    Check(_cache_windows_are_apart, ("cache",)),
+    Check(_production_survives_a_cache_node, ("environment", "cache.nodes")),
+    Check(
+        _cache_windows_are_apart, ("cache.snapshot_window", "cache.maintenance_window")
+    ),
     Check(_cdn_has_a_domain, ("cdn", "domain")),
     Check(_cdn_is_open_to_all, ("cdn", "load_balancer.allowed_cidrs")),
-    Check(_archive_has_uploads, ("jobs", "uploads")),
-    Check(_alarms_reach_somebody, ("monitoring",)),
-    Check(_slack_has_its_webhook, ("monitoring", "secrets")),
-    Check(_health_check_has_a_domain, ("monitoring", "domain")),
+    Check(_archive_has_uploads, ("jobs.archive", "uploads")),
+    Check(_alarms_reach_somebody, ("monitoring.emails", "monitoring.slack")),
+    Check(_addresses_are_listed_once, ("monitoring.emails", "budget.emails")),
+    Check(_slack_has_its_webhook, ("monitoring.slack", "secrets")),
+    Check(_health_check_has_a_domain, ("monitoring.health_check", "domain")),
     Check(
-        _health_check_gets_in, ("monitoring", "domain", "load_balancer.allowed_cidrs")
+        _health_check_gets_in,
+        ("monitoring.health_check", "domain", "load_balancer.allowed_cidrs"),
     ),
     Check(
         _backups_begin_clear_of_the_windows,
-        ("backups", "database.backup_window", "database.maintenance_window"),
+        ("backups.start", "database.backup_window", "database.maintenance_window"),
     ),
     Check(_budget_counts_something, ("budget", "aws:defaultTags")),
     Check(_deploy_roles_are_bounded, ("github", "aws:defaultTags")),
-    Check(_copies_go_elsewhere, ("backups", "aws:region")),
-    Check(_budget_reaches_somebody, ("budget", "monitoring")),
+    Check(_copies_go_elsewhere, ("backups.copy_region", "aws:region")),
+    Check(
+        _a_final_lock_has_a_stack_that_stays,
+        ("backups.lock", "database.final_snapshot"),
+    ),
+    Check(_budget_reaches_somebody, ("budget.emails", "monitoring")),
     Check(_production_survives_a_zone, ("environment", "database.multi_az")),
     Check(_production_leaves_a_snapshot, ("environment", "database.final_snapshot")),
     Check(

@@ -38,7 +38,7 @@ SLACK_WEBHOOK: Final = Variable(
     None,
     "Incoming webhook of the Slack channel that gets alarms (AWS).",
     matching(
-        "a webhook like https://hooks.slack.com/services/...",
+        "a webhook like https://hooks.slack.com/services/T/B/XXX",
         r"https://hooks\.slack\.com/[A-Za-z0-9/_-]+",
     ),
     optional=True,

@@ -212,16 +212,17 @@ class TestShape:
             (
                 {"network": "10.0.0.0/16"},
                 "network: holds keys of its own, not a single value. Write them below "
-                "it",
+                "it, or {} for the defaults",
             ),
             (
                 {"domain": False},
                 "domain: holds keys of its own, not a single value. Write them below "
-                "it",
+                "it, or {} for the defaults",
             ),
             (
                 {"app": ["LOG_LEVEL"]},
-                "app: holds keys of its own, not a single value. Write them below it",
+                "app: holds keys of its own, not a single value. Write them below it, "
+                "or {} for the defaults",
             ),
             (
                 {"database": {"instance_class": 5}},
@@ -236,7 +237,8 @@ class TestShape:
             (
                 {"load_balancer": {"allowed_cidrs": "0.0.0.0/0"}},
                 'load_balancer.allowed_cidrs: "0.0.0.0/0" is not a list, each an '
-                "IPv4 range like 203.0.113.0/24",
+                "IPv4 range like 203.0.113.0/24. Write each on a line of its own, "
+                'after "- "',
             ),
         ],
     )
@@ -565,7 +567,7 @@ class TestSecrets:
     def test_secrets_that_are_not_an_object_are_not_shown(self):
         assert refusal(staging(secrets="hunter2")) == [
             "stromhaltig:secrets: holds keys of its own, not a single value. Write "
-            "them below it"
+            "them below it, or {} for the defaults"
         ]
 
     def test_plain_text_in_the_file_is_refused_with_the_command(self):

@@ -132,6 +132,21 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     # Autoscaling.
     (
+        {
+            "autoscaling": {
+                "schedules": {
+                    "at night": {
+                        "cron": "cron(0 22 * * ? *)",
+                        "minimum": 1,
+                        "maximum": 2,
+                    }
+                }
+            }
+        },
+        'autoscaling.schedules: "at night" is not a name of 1 to 50 letters, digits '
+        "and hyphens. Rename it",
+    ),
+    (
         {"autoscaling": {"minimum": 4, "maximum": 3}},
         "autoscaling.minimum: 4 is more than maximum, 3",
     ),
@@ -173,7 +188,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"deployment": {"strategy": "rolling", "bake_minutes": 9}},
-        "deployment.bake_minutes: is for blue_green and canary and linear, and the "
+        "deployment.bake_minutes: is for blue_green, canary and linear, and the "
         "strategy is rolling. Remove it, or change deployment.strategy",
     ),
     (
@@ -192,7 +207,35 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "deployment.test_cidrs: 0.0.0.0/0 would show every version to the world "
         "before it is judged. List the ranges of those who test",
     ),
+    (
+        {
+            "deployment": {"strategy": "canary", "canary_percent": 12.34},
+            "monitoring": ALERTED,
+        },
+        "deployment.canary_percent: 12.34 is not in tenths of a percent, as ECS has "
+        "it. Set it to 12.3",
+    ),
+    (
+        {
+            "deployment": {
+                "strategy": "blue_green",
+                "test_cidrs": ["10.0.0.0/8", "10.1.0.0/16"],
+            },
+            "monitoring": ALERTED,
+        },
+        'deployment.test_cidrs: "10.1.0.0/16" lies within "10.0.0.0/8", so it narrows '
+        "nothing. Remove one",
+    ),
     # Jobs.
+    (
+        {"jobs": {"dump": "cron(0 25 * * ? *)"}},
+        'jobs.dump: "cron(0 25 * * ? *)" has "25" for the hour. Write a schedule like '
+        "cron(0 3 * * ? *), minute first",
+    ),
+    (
+        {"jobs": {"dump": "Off"}},
+        'jobs.dump: "Off" is not a schedule. Write off in lower case',
+    ),
     (
         {"jobs": {"archive": "cron(0 3 * * ? *)"}},
         "jobs.archive: has nothing to archive: uploads go with the task. Turn on "
@@ -219,6 +262,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "config set --path 'stromhaltig:monitoring.emails[0]' ADDRESS --stack test",
     ),
     (
+        {"monitoring": {"emails": ["ops@stromhaltig.example"] * 2}},
+        'monitoring.emails: "ops@stromhaltig.example" is listed more than once',
+    ),
+    (
         {"monitoring": {"emails": ["nobody"]}},
         'monitoring.emails[0]: "nobody" is not an e-mail address',
     ),
@@ -243,6 +290,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "load_balancer.allowed_cidrs closes to the world. Set it to false",
     ),
     # Backups.
+    (
+        {"backups": {"lock": "compliance"}, "database": {"final_snapshot": False}},
+        "backups.lock: compliance is for ever, and with database.final_snapshot false "
+        "the vault is to go with the stack. Choose governance, or set that to true",
+    ),
     (
         {"backups": {"copy_region": "eu-central-1"}},
         'backups.copy_region: "eu-central-1" is the stack\'s own region: a copy '
@@ -296,10 +348,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"github": {**GITHUB, "preview_environment": "test"}},
-        'github.preview_environment: "test" deploys: a preview in it would get the '
-        "rights to. Choose another",
+        'github.preview_environment: "test" deploys: a preview in it could deploy '
+        "too. Choose another",
     ),
     # Budget.
+    (
+        {
+            "budget": {
+                "monthly_usd": 60,
+                "emails": [f"{number}@stromhaltig.example" for number in range(11)],
+            }
+        },
+        "budget.emails: has 11 addresses, and AWS takes 10. List fewer, or those of "
+        "monitoring, which are told too",
+    ),
     (
         {"budget": {"monthly_usd": 60}},
         "budget.emails: is empty, and there is no monitoring to tell instead. List "
@@ -399,7 +461,29 @@ def test_all_problems_of_a_file_are_named_at_once():
         "backups.copy_region",
         "autoscaling.minimum",
         "cache.node_type",
+        "cache.nodes",
         "jobs.timezone",
         "budget.emails",
     }
-    assert len(found) == 12
+    assert len(found) == 13
+
+
+def test_an_option_that_is_named_with_nothing_after_it_is_neither_on_nor_off():
+    values = {
+        "stromhaltig:environment": "staging",
+        "stromhaltig:image": json.dumps(IMAGE),
+        "stromhaltig:uploads": "null",
+        "aws:region": "eu-central-1",
+    }
+
+    with pytest.raises(SettingsError, match=r"uploads: holds keys of its own.* or {}"):
+        parse("test", values, secret_keys=())
+
+
+def test_a_rule_is_asked_when_another_key_of_its_group_is_wrong():
+    found = problems({"backups": {"copy_region": "eu-central-1", "database_days": 0}})
+
+    assert [problem.partition(": ")[0] for problem in found] == [
+        "stromhaltig:backups.database_days",
+        "stromhaltig:backups.copy_region",
+    ]
