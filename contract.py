@@ -230,8 +230,8 @@ VARIABLES: tuple[Variable, ...] = (
         "UPLOAD_DIR",
         Kind.PLATFORM,
         "/app/uploads",
-        "Directory of uploaded files; the platform mounts it writable. Until there is "
-        "shared storage, uploads go with the task.",
+        "Directory of uploaded files; the platform mounts it writable. On AWS they "
+        "last with the option `uploads`; without it they go with the task.",
         matching("an absolute path", r"(/[A-Za-z0-9._-]+)+"),
     ),
     Variable(

@@ -327,7 +327,7 @@ def _job_notice(
 ) -> _Notice:
     return _Notice(
         name=f"{kind}-failed",
-        description=f"AWS Backup: a {kind} came to nothing",
+        description=f"AWS Backup: a {kind} failed",
         pattern={
             "source": ["aws.backup"],
             "detail-type": [f"{kind.capitalize()} Job State Change"],
@@ -335,7 +335,7 @@ def _job_notice(
         },
         paths={**paths, "type": "$.detail.resourceType"},
         lines=[
-            f"AWS Backup: a {kind} (<type>) is <state>, told at <time>.",
+            f"AWS Backup: a {kind} (<type>) ended as <state> at <time>.",
             f"Why: aws backup describe-{kind}-job --region <region> "
             f"--{kind}-job-id <job>",
         ],
@@ -365,7 +365,7 @@ def _certificate_notice(arns: Sequence[pulumi.Input[str]]) -> _Notice:
             "domain": "$.detail.CommonName",
         },
         lines=[
-            "<what>: <domain>, told at <time>.",
+            "<what>: <domain>, at <time>.",
             "Why: aws acm describe-certificate --region <region> "
             "--certificate-arn <certificate> --query Certificate.RenewalSummary",
         ],

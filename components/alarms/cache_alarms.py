@@ -100,7 +100,7 @@ class CacheAlarms(pulumi.ComponentResource):
                 missing="notBreaching",
                 description=(
                     "The cache has thrown keys away for want of memory for 15 minutes: "
-                    "sessions and rate limits among them. Take a larger node."
+                    "cached answers and rate limits. Take a larger node."
                 ),
             ),
             alarm(

@@ -149,8 +149,8 @@ class LoadBalancerAlarms(pulumi.ComponentResource):
                 missing="notBreaching",
                 description=(
                     "A task fails the load balancer's health check and gets no "
-                    "requests. Look at the log of the newest tasks, and whether "
-                    "database and cache can be reached."
+                    "requests. Look at the log of the newest tasks, and at their CPU: "
+                    "the check asks the app alone, not its database."
                 ),
             ),
         ]

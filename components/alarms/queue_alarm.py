@@ -58,7 +58,7 @@ class QueueAlarm(pulumi.ComponentResource):
             description=(
                 "A scheduled task could not be started, or a notification not be "
                 "delivered, after all retries. Read the messages: they say which and "
-                "why. Put the cause right, run it again by hand, purge the queue."
+                "why. Fix the cause, run it again by hand, purge the queue."
             ),
         )
 

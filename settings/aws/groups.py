@@ -226,8 +226,8 @@ class Service(Group):
     )
     container_insights: bool = Field(
         True,
-        description="Metrics of tasks (ECS.12), by which alarms tell that some are "
-        "missing. About 3 USD a month for a small service.",
+        description="Metrics of tasks (ECS.12), without which no alarm tells that "
+        "some are missing. About 3 USD a month for a small service.",
     )
     stop_timeout: int = Field(
         60,

@@ -82,9 +82,9 @@ class AwsSettings(Settings):
     )
     deployment: Deployment | None = Field(
         None,
-        description="How a new version takes over: what other strategies than rolling "
-        "need, a second target group above all. Deploy it with the strategy rolling "
-        "first, then with the one that you want.",
+        description="How a new version takes over. Makes what the strategies other "
+        "than rolling need, above all a second target group: deploy it with `strategy: "
+        "rolling` first, then with the one that you want.",
     )
     firewall: Firewall | None = Field(
         None, description="A web application firewall: WAF."
@@ -101,7 +101,7 @@ class AwsSettings(Settings):
         None, description="Tasks at set times: dumps, archives, maintenance."
     )
     monitoring: Monitoring | None = Field(
-        None, description="Alarms, a dashboard, a look from outside."
+        None, description="Alarms, a dashboard, a health check from outside."
     )
     backups: Backups | None = Field(
         None, description="Backups by AWS Backup, beside the database's own."
@@ -110,7 +110,7 @@ class AwsSettings(Settings):
         None, description="Roles that workflows of a GitHub repository deploy with."
     )
     budget: Budget | None = Field(
-        None, description="A monthly limit that tells before it is broken."
+        None, description="A monthly limit that warns before it is exceeded."
     )
     secret_recovery_days: Annotated[
         int, AfterValidator(forms.Numbers((0, *range(7, 31)), "0, or from 7 to 30"))

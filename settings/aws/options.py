@@ -46,15 +46,15 @@ class Cache(Group):
         "noeviction",
     ] = Field(
         "volatile-lru",
-        description="What goes when memory is full. The default drops only what has "
-        "an expiry.",
+        description="What is evicted when memory is full. The default evicts only keys "
+        "that expire.",
     )
     snapshot_retention_days: int = Field(
         1, ge=0, le=35, description="Days that daily snapshots are kept; 0 takes none."
     )
     snapshot_window: forms.DailyWindow = Field(
         "00:30-01:30",
-        description="When they are taken, in UTC: an hour or more.",
+        description="When snapshots are taken, in UTC: an hour or more.",
     )
     maintenance_window: forms.WeeklyWindow = Field(
         "sun:04:30-sun:05:30",
@@ -85,24 +85,25 @@ class Firewall(Group):
 
     mode: Literal["block", "count"] = Field(
         "block",
-        description="`count` only counts what it would have blocked: for a first week.",
+        description="`block`, or `count`, which lets pass and counts what would have "
+        "been blocked: for the first week.",
     )
     api_requests_per_minute: int = Field(
         600,
         ge=10,
         le=2_000_000_000,
         description="Requests under /api/ that one address may make in a minute "
-        "(guide: 10 a second). AWS's least is 10.",
+        "(guide: 10 a second). AWS takes no limit below 10.",
     )
     login_attempts_per_5_minutes: int = Field(
         25,
         ge=10,
         le=2_000_000_000,
         description="Logins that one address may try in 5 minutes (guide: 5 a minute). "
-        "AWS's least is 10.",
+        "AWS takes no limit below 10.",
     )
     log_retention_days: forms.Retention = Field(
-        30, description="Days that blocked requests stay in the log."
+        30, description="Days that the log of blocked and counted requests is kept."
     )
 
 
@@ -111,19 +112,19 @@ class Cdn(Group):
 
     exclusive: bool = Field(
         True,
-        description="Whether the load balancer answers to CloudFront only. A site that "
-        "is in use gets its CDN with false first, so that the names move before the "
-        "way that they led is closed.",
+        description="Whether the load balancer answers to CloudFront only. Turn the "
+        "CDN on with false for a site that is in use: its names then move to "
+        "CloudFront before the direct way is closed.",
     )
     content_security_policy: forms.SecurityPolicy | None = Field(
         None,
-        description="What pages may load, where the app does not say it, instead of "
-        "the default: the site's own files, and images in `data:`.",
+        description="What pages may load, for responses to which the app gives no "
+        "policy of its own. By default the site's own files, and images in `data:`.",
     )
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = Field(
         "PriceClass_100",
-        description="Where it answers from: Europe and North America; most of the "
-        "world; all of it.",
+        description="Where it answers from: `100` is Europe and North America, `200` "
+        "most of the world, `All` all of it.",
     )
 
 
@@ -146,16 +147,19 @@ class Autoscaling(Group):
         60,
         ge=0,
         le=100,
-        description="Mean CPU that is aimed at; 0 looks at something else.",
+        description="Target for the tasks' mean CPU use; 0 turns it off.",
     )
     memory_percent: int = Field(
-        75, ge=0, le=100, description="Mean memory that is aimed at; 0 does not."
+        75,
+        ge=0,
+        le=100,
+        description="Target for the tasks' mean memory use; 0 turns it off.",
     )
     requests_per_target: int = Field(
         0,
         ge=0,
         le=1_000_000,
-        description="Requests a minute for each task that are aimed at; 0 does not. "
+        description="Target for the requests a minute to each task; 0 turns it off. "
         "Only with rolling deployments.",
     )
     schedules: dict[str, ScalingSchedule] = Field(
@@ -203,7 +207,7 @@ class Monitoring(Group):
 
     emails: Annotated[tuple[forms.Email, ...], Field(strict=False)] = Field(
         (),
-        description="Who gets alarms. AWS asks each for confirmation first.",
+        description="Who gets alarms. AWS sends each a link to confirm first.",
     )
     slack: bool = Field(
         False,
@@ -214,14 +218,20 @@ class Monitoring(Group):
         5000,
         ge=100,
         le=600_000,
-        description="Milliseconds from which a request is slow (guide: 5000): of the "
-        "log's metric and of the 95th percentile at the load balancer.",
+        description="Milliseconds from which a request is slow (guide: 5000), both in "
+        "the log and for the 95th percentile at the load balancer.",
     )
     errors_per_5_minutes: int = Field(
-        10, ge=1, le=1_000_000, description="Errors in the log that raise an alarm."
+        10,
+        ge=1,
+        le=1_000_000,
+        description="Errors in the log, within 5 minutes, that raise an alarm.",
     )
     slow_per_5_minutes: int = Field(
-        10, ge=1, le=1_000_000, description="Slow requests that raise an alarm."
+        10,
+        ge=1,
+        le=1_000_000,
+        description="Slow requests in the log, within 5 minutes, that raise an alarm.",
     )
     health_check: bool = Field(
         True,
@@ -229,7 +239,9 @@ class Monitoring(Group):
         "month; needs a domain.",
     )
     dashboard: bool = Field(
-        True, description="One screen for all of it; 3 USD a month after the third."
+        True,
+        description="A dashboard of one screen. An account's first three are free, "
+        "each further one costs 3 USD a month.",
     )
 
 
@@ -238,8 +250,8 @@ class Backups(Group):
 
     start: forms.TimeOfDay = Field(
         "05:00",
-        description="When backups may begin, in UTC, within an hour: clear of the "
-        "database's windows, and of the hour before each.",
+        description="When backups begin, in UTC, or within the hour after it. Keep it "
+        "clear of the database's windows and of the hour before each.",
     )
     database_days: int = Field(
         30,
@@ -255,16 +267,18 @@ class Backups(Group):
     )
     lock: Literal["none", "governance", "compliance"] = Field(
         "governance",
-        description="Who may delete a backup before its time: who may touch the vault; "
-        "who may remove the lock too; nobody, AWS included, and that for ever.",
+        description="Who can delete a backup before its time. `none`: whoever may use "
+        "the vault. `governance`: only who may also remove the lock. `compliance`: "
+        "nobody, AWS included; the lock is final 7 days after it was made.",
     )
     copy_region: forms.Region | None = Field(
-        None, description="Region that gets a copy of each; another than the stack's."
+        None,
+        description="Region for a copy of each backup, other than the stack's own.",
     )
     restore_testing: bool = Field(
         False,
-        description="Restore one each week, look that it worked, delete it. A few USD "
-        "a month.",
+        description="Each week restore a backup, check that it worked, and delete what "
+        "was restored. A few USD a month.",
     )
 
 
@@ -275,7 +289,9 @@ class Github(Group):
         description="Whose workflows: OWNER/NAME."
     )
     branch: forms.GitBranch = Field(
-        "main", description="Branch that may deploy, by its GitHub environment."
+        "main",
+        description="Only branch whose workflows may deploy, in the GitHub environment "
+        "below.",
     )
     environment: forms.GithubEnvironment | None = Field(
         None,
@@ -283,23 +299,24 @@ class Github(Group):
     )
     preview_environment: forms.GithubEnvironment | None = Field(
         None,
-        description="GitHub environment that previews, another one; by default the "
-        "stack's name and `-preview`.",
+        description="GitHub environment that previews, other than the one that "
+        "deploys; by default the stack's name with `-preview`.",
     )
     subject: forms.OidcSubject | None = Field(
         None,
-        description="What the subjects of its tokens begin with, where that is not "
-        "`repo:OWNER/NAME`: repositories made after 15 July 2026 have "
-        "`repo:OWNER@ID/NAME@ID`.",
+        description="What the `sub` claim of the repository's tokens begins with, "
+        "where that is not `repo:OWNER/NAME`: repositories made after 15 July 2026 "
+        "have `repo:OWNER@ID/NAME@ID`.",
     )
     repository_id: forms.RepositoryId | None = Field(
         None,
-        description="GitHub's number of the repository, which no other ever gets.",
+        description="GitHub's number of the repository. With it, a repository that "
+        "takes over the name later gets no access.",
     )
     provider_arn: forms.OidcProviderArn | None = Field(
         None,
-        description="OIDC provider of the account, where one exists: an account has "
-        "only one for GitHub. By default it is made.",
+        description="OIDC provider of the account, if it has one already: there can be "
+        "only one for GitHub. Without this key it is made.",
     )
     state_bucket: forms.Bucket = Field(description="S3 bucket of Pulumi's state.")
     state_key_arn: forms.KmsKeyArn = Field(
@@ -308,13 +325,14 @@ class Github(Group):
 
 
 class Budget(Group):
-    """A monthly limit that tells before it is broken."""
+    """A monthly limit that warns before it is exceeded."""
 
     monthly_usd: int = Field(
         ge=1,
         le=1_000_000,
-        description="USD a month for what carries the stack's tag Environment. AWS "
-        "counts by it once it is activated as a cost allocation tag.",
+        description="Limit in USD a month, for what carries the stack's tag "
+        "Environment. AWS counts nothing until that tag is activated as a cost "
+        "allocation tag in the billing console.",
     )
     emails: Annotated[tuple[forms.Email, ...], Field(strict=False)] = Field(
         (), description="Who is told, beside those of `monitoring`."

@@ -317,7 +317,7 @@ def test_a_message_reads_like_a_sentence(everything):
     )
     assert f"--cluster {CLUSTER} --tasks {TASK}" in second
     first, _ = message(everything, "backup-failed", backup("EXPIRED"))
-    assert first == "AWS Backup: a backup (RDS) is EXPIRED, told at " + (
+    assert first == "AWS Backup: a backup (RDS) ended as EXPIRED at " + (
         "2026-01-23T17:57:58Z."
     )
 
