@@ -158,18 +158,21 @@ class Autoscaling(pulumi.ComponentResource):
             max_capacity=args.maximum,
             opts=child,
         )
+        # One after the other: AWS refuses what comes while an update of the target is
+        # pending, and the provider gives up (terraform-provider-aws #17915).
+        latest: pulumi.Resource = target
         for aim in _aims(args):
-            aws.appautoscaling.Policy(
+            latest = aws.appautoscaling.Policy(
                 f"{name}-{aim.suffix}",
                 service_namespace=target.service_namespace,
                 scalable_dimension=target.scalable_dimension,
                 resource_id=target.resource_id,
                 policy_type="TargetTrackingScaling",
                 target_tracking_scaling_policy_configuration=_tracking(aim),
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[latest]),
             )
         for schedule in args.schedules:
-            aws.appautoscaling.ScheduledAction(
+            latest = aws.appautoscaling.ScheduledAction(
                 f"{name}-{schedule.name}",
                 service_namespace=target.service_namespace,
                 scalable_dimension=target.scalable_dimension,
@@ -181,7 +184,7 @@ class Autoscaling(pulumi.ComponentResource):
                         min_capacity=schedule.minimum, max_capacity=schedule.maximum
                     )
                 ),
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[latest]),
             )
 
         self.resource_id = target.resource_id

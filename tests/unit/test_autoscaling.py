@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pulumi
@@ -102,6 +103,15 @@ def test_bounds_follow_the_clock_of_a_place(graph):
     assert (day["timezone"], night["timezone"]) == ("Europe/Berlin", "UTC")
     assert day["scalableTargetAction"] == {"minCapacity": 2, "maxCapacity": 8}
     assert night["scalableTargetAction"] == {"minCapacity": 0, "maxCapacity": 0}
+
+
+def test_the_target_is_changed_by_one_at_a_time(graph):
+    build(graph, memory_percent=75, schedules=[DAY, NIGHT])
+    chain = ["app", "app-cpu", "app-memory", "app-day", "app-night"]
+    kinds = (TARGET, POLICY, POLICY, ACTION, ACTION)
+    made = [graph.one(type_, name) for type_, name in zip(kinds, chain, strict=True)]
+    for former, latter in pairwise(made):
+        assert former in graph.dependencies(latter)
 
 
 def test_the_clock_alone_is_enough(graph):
