@@ -147,7 +147,7 @@ def _in_plain_text(
         if f"{_SECRETS}.{name}" not in secret_keys:
             path = f"secrets.{name}"
             command = set_command(stack, path, secret=True)
-            yield path, f"is in plain text. Replace it by one that is not: {command}"
+            yield path, f"is in plain text. Replace it by an encrypted one: {command}"
 
 
 def _validated(

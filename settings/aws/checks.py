@@ -18,6 +18,7 @@ from settings.aws.offers import (
     NAT_FREE_ENDPOINTS,
     RETIRED_CLASSES,
 )
+from settings.aws.options import Autoscaling, ScalingSchedule
 from settings.model import CHECKS as COMMON_CHECKS
 from settings.model import Check, Problem
 
@@ -250,17 +251,7 @@ def _bounds_hold(settings: AwsSettings) -> Iterator[Problem]:
     scaling = settings.autoscaling
     if scaling is None:
         return
-    if scaling.minimum > scaling.maximum:
-        yield (
-            "autoscaling.minimum",
-            f"{scaling.minimum} is more than maximum, {scaling.maximum}",
-        )
-    for name, bounds in scaling.schedules.items():
-        if bounds.minimum > bounds.maximum:
-            yield (
-                f"autoscaling.schedules.{name}.minimum",
-                f"{bounds.minimum} is more than maximum, {bounds.maximum}",
-            )
+    yield from _in_order("autoscaling", scaling)
     count = settings.service.desired_count
     given = "desired_count" in settings.service.model_fields_set
     if given and not scaling.minimum <= count <= scaling.maximum:
@@ -271,12 +262,22 @@ def _bounds_hold(settings: AwsSettings) -> Iterator[Problem]:
         )
 
 
+def _in_order(path: str, bounds: Autoscaling | ScalingSchedule) -> Iterator[Problem]:
+    if bounds.minimum > bounds.maximum:
+        yield (
+            f"{path}.minimum",
+            f"{bounds.minimum} is more than maximum, {bounds.maximum}. Lower it, or "
+            "raise that",
+        )
+
+
 _SCHEDULE_NAME: Final = r"[A-Za-z0-9-]{1,50}"
 
 
-def _schedules_have_names(settings: AwsSettings) -> Iterator[Problem]:
+def _schedules_are_sound(settings: AwsSettings) -> Iterator[Problem]:
     scaling = settings.autoscaling
-    for name in scaling.schedules if scaling else ():
+    for name, bounds in scaling.schedules.items() if scaling else ():
+        yield from _in_order(f"autoscaling.schedules.{name}", bounds)
         if not re.fullmatch(_SCHEDULE_NAME, name):
             yield (
                 "autoscaling.schedules",
@@ -587,8 +588,11 @@ CHECKS: Final = (
     Check(_linear_ends, ("deployment.strategy", "deployment.step_percent")),
     Check(_test_port_is_open_to_few, ("deployment.test_cidrs",)),
     Check(_testers_are_apart, ("deployment.test_cidrs",)),
-    Check(_bounds_hold, ("autoscaling", "service.desired_count")),
-    Check(_schedules_have_names, ("autoscaling.schedules",)),
+    Check(
+        _bounds_hold,
+        ("autoscaling.minimum", "autoscaling.maximum", "service.desired_count"),
+    ),
+    Check(_schedules_are_sound, ("autoscaling.schedules",)),
     Check(_scaling_has_an_aim, ("autoscaling", "deployment")),
     Check(_production_survives_a_cache_node, ("environment", "cache.nodes")),
     Check(

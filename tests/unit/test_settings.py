@@ -576,8 +576,8 @@ class TestSecrets:
         assert refusal(
             config, secret_keys=["stromhaltig:secrets.SMTP_PASS"], stack="s"
         ) == [
-            "stromhaltig:secrets.OPENAI_API_KEY: is in plain text. Replace it by one "
-            "that is not: pulumi config set --path --secret "
+            "stromhaltig:secrets.OPENAI_API_KEY: is in plain text. Replace it by an "
+            "encrypted one: pulumi config set --path --secret "
             "'stromhaltig:secrets.OPENAI_API_KEY' --stack s"
         ]
 

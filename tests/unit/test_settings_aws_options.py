@@ -148,7 +148,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"autoscaling": {"minimum": 4, "maximum": 3}},
-        "autoscaling.minimum: 4 is more than maximum, 3",
+        "autoscaling.minimum: 4 is more than maximum, 3. Lower it, or raise that",
     ),
     (
         {"autoscaling": {}, "service": {"desired_count": 9}},
@@ -168,7 +168,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
                 }
             }
         },
-        "autoscaling.schedules.night.minimum: 2 is more than maximum, 1",
+        "autoscaling.schedules.night.minimum: 2 is more than maximum, 1. Lower it, or "
+        "raise that",
     ),
     (
         {
