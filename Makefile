@@ -35,7 +35,7 @@ test: .venv/dev.ready app/node_modules/.ready ## all tests
 	$(PYTHON) -m pytest
 
 test-unit: .venv/dev.ready ## the fast suite
-	$(PYTHON) -m pytest -n auto tests/unit
+	$(PYTHON) -m pytest -n auto --dist loadfile tests/unit
 
 test-rehearsal: .venv/dev.ready ## the provider's rows and the rehearsal itself
 	$(PYTHON) -m pytest tests/rehearsal
