@@ -305,8 +305,8 @@ class Github(Group):
     subject: forms.OidcSubject | None = Field(
         None,
         description="What the `sub` claim of the repository's tokens begins with, "
-        "where that is not `repo:OWNER/NAME`: repositories made after 15 July 2026 "
-        "have `repo:OWNER@ID/NAME@ID`.",
+        "where that is not `repo:OWNER/NAME`: repositories made, renamed "
+        "or moved after 15 July 2026 have `repo:OWNER@ID/NAME@ID`.",
     )
     repository_id: forms.RepositoryId | None = Field(
         None,
