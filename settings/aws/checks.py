@@ -458,7 +458,7 @@ def _a_final_lock_has_a_stack_that_stays(settings: AwsSettings) -> Iterator[Prob
 
 
 def _budget_counts_something(settings: AwsSettings) -> Iterator[Problem]:
-    if settings.budget and "Environment" not in settings.default_tags.tags:
+    if settings.budget and not settings.default_tags.tags.get("Environment"):
         path = "aws:defaultTags.tags.Environment"
         yield (
             "budget",

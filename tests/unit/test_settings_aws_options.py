@@ -422,6 +422,14 @@ def test_what_counts_by_tags_needs_some(config, message):
     assert problems(config, tags={"tags": {}}) == [message]
 
 
+def test_an_empty_tag_tells_nothing_apart():
+    budget = {"budget": {"monthly_usd": 60, **ALERTED}}
+
+    (problem,) = problems(budget, tags={"tags": {"Environment": ""}})
+
+    assert problem.startswith("stromhaltig:budget: counts by the tag Environment")
+
+
 @pytest.mark.parametrize("windows", ["07:00-08:00", "07:00-08:30"])
 def test_a_window_of_an_hour_or_more_is_long_enough(windows):
     assert problems({"cache": {"snapshot_window": windows}}) == []
