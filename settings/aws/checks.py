@@ -350,8 +350,8 @@ def _cdn_is_open_to_all(settings: AwsSettings) -> Iterator[Problem]:
     if settings.cdn and settings.load_balancer.allowed_cidrs != usual:
         yield (
             "load_balancer.allowed_cidrs",
-            "has no effect behind the cdn, which alone may connect to the load "
-            "balancer. Remove one of the two",
+            "does not go with the cdn: CloudFront has to reach the load balancer, and "
+            "in the end it alone. Remove one of the two",
         )
 
 

@@ -122,8 +122,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
             "cdn": {},
             "load_balancer": {"allowed_cidrs": ["203.0.113.0/24"]},
         },
-        "load_balancer.allowed_cidrs: has no effect behind the cdn, which alone "
-        "may connect to the load balancer. Remove one of the two",
+        "load_balancer.allowed_cidrs: does not go with the cdn: CloudFront has to "
+        "reach the load balancer, and in the end it alone. Remove one of the two",
     ),
     (
         {"domain": DOMAIN, "cdn": {"content_security_policy": 'a "b"'}},
