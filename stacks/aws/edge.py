@@ -126,7 +126,7 @@ def _firewall(
     if wanted is None:
         return None
     return Firewall(
-        settings.name,
+        firewall_name(settings),
         FirewallArgs(
             scope="CLOUDFRONT" if settings.cdn else "REGIONAL",
             load_balancer_arn=None if settings.cdn else balancer.arn,
@@ -142,6 +142,11 @@ def _firewall(
         ),
         in_the_world if settings.cdn else None,
     )
+
+
+def firewall_name(settings: AwsSettings) -> str:
+    """Another one for another region: nothing can move there, all is made anew."""
+    return f"{settings.name}-global" if settings.cdn else settings.name
 
 
 def _global_certificate(

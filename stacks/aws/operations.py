@@ -48,7 +48,7 @@ from components.uploads import Uploads
 from contract import AppContract, Job
 from settings import AwsSettings
 from settings.aws import SLACK_WEBHOOK
-from stacks.aws.edge import Edge
+from stacks.aws.edge import Edge, firewall_name
 
 
 class _Alarms(Protocol):
@@ -496,7 +496,7 @@ def _firewall_alarms(
     if edge.firewall is None or topic is None:
         raise ValueError("there is no firewall to watch, or nobody to tell")
     return FirewallAlarms(
-        settings.name,
+        firewall_name(settings),
         FirewallAlarmsArgs(
             topic_arn=topic.topic_arn,
             web_acl=edge.firewall.name,

@@ -432,6 +432,21 @@ def test_a_zone_in_trouble_keeps_its_subnets():
     ]
 
 
+def test_behind_a_cdn_the_firewall_is_another_one():
+    def parts(stack: Graph) -> set[str]:
+        return {r.urn for r in stack if ":Firewall" in r.urn and r.custom}
+
+    regional = parts(deploy("production"))
+    of_the_world = parts(deploy("production", cdn={}))
+    assert {urn.split("::")[2].rpartition("$")[2] for urn in regional} >= {
+        "aws:wafv2/webAcl:WebAcl",
+        "aws:cloudwatch/logGroup:LogGroup",
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+    }
+    # A provider of another region finds none of these where it looks.
+    assert of_the_world and not regional & of_the_world
+
+
 def test_more_zones_than_the_region_has_are_refused():
     with pytest.raises(pulumi.RunError, match=r"has 3 .* asks for 4") as refusal:
         _few_zones()
