@@ -12,6 +12,7 @@ import names
 from components.cache import PORT as CACHE_PORT
 from components.cache import Cache, CacheArgs
 from components.cdn import log_delivery_statement
+from components.certificate import Certificate
 from components.container_definitions import HealthCheck
 from components.database import Database, DatabaseArgs
 from components.deployment import BlueGreen, Canary, Deployment, Linear, Rolling
@@ -110,26 +111,8 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
     database = Database(name, _database(settings, key, network, groups), holds_data)
     cache = _cache(settings, key, network, groups)
     uploads = _uploads(settings, contract, key, network, groups, holds_data)
-    of_options: dict[str, pulumi.Input[str]] = {
-        **({"REDIS_URL": cache.url} if cache else {}),
-        **_webhook(settings),
-    }
     secrets = Secrets(
-        name,
-        SecretsArgs(
-            prefix=names.secrets(settings.stack),
-            kms_key_arn=key.arn,
-            account_id=account_id,
-            recovery_window_days=settings.secret_recovery_days,
-            generated=contract.to_generate(settings.secrets),
-            provided={
-                "DATABASE_URL": database.url,
-                **of_options,
-                **settings.app_secrets(),
-            },
-            passing=list(of_options),
-        ),
-        holds_data,
+        name, _secrets(settings, contract, key, account_id, database, cache), holds_data
     )
     access_logs = LogBucket(
         name,
@@ -145,27 +128,8 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
     origin_secret = edge.origin_secret(settings)
     balancer = LoadBalancer(
         name,
-        LoadBalancerArgs(
-            vpc_id=network.vpc_id,
-            subnet_ids=network.public_subnet_ids,
-            security_group_ids=[groups.load_balancer_id],
-            target_port=contract.port,
-            # ECS replaces tasks that the load balancer finds unwell. Readiness would
-            # have it replace them all, again and again, when the database is away.
-            health_path=contract.liveness_path,
-            access_log_bucket=access_logs.bucket_name,
-            https=(
-                HttpsArgs(domain=settings.domain.name, certificate_arn=certificate.arn)
-                if settings.domain and certificate
-                else None
-            ),
-            deletion_protection=settings.load_balancer.deletion_protection,
-            idle_timeout=settings.load_balancer.idle_timeout,
-            deregistration_delay=settings.load_balancer.deregistration_delay,
-            alternate=settings.deployment is not None,
-            origin_secret=(
-                origin_secret if settings.cdn and settings.cdn.exclusive else None
-            ),
+        _load_balancer(
+            settings, contract, network, groups, access_logs, certificate, origin_secret
         ),
     )
     front = edge.protect(
@@ -187,50 +151,19 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         balancer=balancer,
         global_provider=in_the_world,
     )
-    task = ServiceArgs(
-        image=image.ref,
-        # Not always the stack's own: a release can come from another one's.
-        repository_arn=(
-            repository_arn(settings.image.ref)
-            if settings.image.ref
-            else registry.repository_arn
-        ),
-        port=contract.port,
-        environment=environment,
-        secrets=_references(secrets, contract),
-        health_check=HealthCheck(command=contract.health_command()),
-        migrate_command=contract.migrate_command,
-        writable_paths=[
-            path
-            for path in contract.writable_dirs
-            if uploads is None or path != uploads.directory.path
-        ],
-        shared=[uploads.directory] if uploads else [],
-        uid=contract.uid,
-        gid=contract.gid,
-        cpu=settings.service.cpu,
-        memory=settings.service.memory,
-        architecture=_ARCHITECTURES[settings.service.architecture],
-        desired_count=settings.tasks,
-        autoscaled=settings.autoscaling is not None,
-        spot_percent=settings.service.spot_percent,
-        on_demand_base=settings.service.on_demand_base,
-        subnet_ids=network.private_subnet_ids,
-        security_group_ids=[groups.service_id],
-        target_group_arn=balancer.target_group_arn,
-        traffic=_traffic(balancer),
-        deployment=_deployment(settings),
-        alarm_names=alerting.traffic.names if alerting and settings.deployment else (),
-        # A rolling deployment has the circuit breaker, and would wait for them.
-        heed_alarms=settings.strategy != "rolling",
-        container_insights=settings.service.container_insights,
-        kms_key_arn=key.arn,
-        log_group_name=names.log_group(settings.stack),
-        log_retention_days=settings.logs.retention_days,
-        keep_logs=settings.protect,
-        stop_timeout=settings.service.stop_timeout,
-        execute_command=settings.service.execute_command,
-        starts_after=[network, groups],
+    task = _task(
+        settings,
+        contract,
+        environment,
+        image=image,
+        registry=registry,
+        network=network,
+        groups=groups,
+        balancer=balancer,
+        secrets=secrets,
+        uploads=uploads,
+        alerting=alerting,
+        key=key,
     )
     service = Service(name, task)
     operations.autoscaling(settings, service=service, balancer=balancer)
@@ -442,6 +375,129 @@ def _references(
 def _smtp_port(environment: Mapping[str, str]) -> int | None:
     """Port of the mail server; None when the app sends no mail."""
     return int(environment["SMTP_PORT"]) if "SMTP_HOST" in environment else None
+
+
+def _secrets(
+    settings: AwsSettings,
+    contract: AppContract,
+    key: EncryptionKey,
+    account_id: pulumi.Output[str],
+    database: Database,
+    cache: Cache | None,
+) -> SecretsArgs:
+    of_options: dict[str, pulumi.Input[str]] = {
+        **({"REDIS_URL": cache.url} if cache else {}),
+        **_webhook(settings),
+    }
+    return SecretsArgs(
+        prefix=names.secrets(settings.stack),
+        kms_key_arn=key.arn,
+        account_id=account_id,
+        recovery_window_days=settings.secret_recovery_days,
+        generated=contract.to_generate(settings.secrets),
+        provided={
+            "DATABASE_URL": database.url,
+            **of_options,
+            **settings.app_secrets(),
+        },
+        passing=list(of_options),
+    )
+
+
+def _load_balancer(
+    settings: AwsSettings,
+    contract: AppContract,
+    network: Network,
+    groups: SecurityGroups,
+    access_logs: LogBucket,
+    certificate: Certificate | None,
+    origin_secret: pulumi.Output[str] | None,
+) -> LoadBalancerArgs:
+    wanted = settings.load_balancer
+    return LoadBalancerArgs(
+        vpc_id=network.vpc_id,
+        subnet_ids=network.public_subnet_ids,
+        security_group_ids=[groups.load_balancer_id],
+        target_port=contract.port,
+        # ECS replaces tasks that the load balancer finds unwell. Readiness would have
+        # it replace them all, again and again, when the database is away.
+        health_path=contract.liveness_path,
+        access_log_bucket=access_logs.bucket_name,
+        https=(
+            HttpsArgs(domain=settings.domain.name, certificate_arn=certificate.arn)
+            if settings.domain and certificate
+            else None
+        ),
+        deletion_protection=wanted.deletion_protection,
+        idle_timeout=wanted.idle_timeout,
+        deregistration_delay=wanted.deregistration_delay,
+        alternate=settings.deployment is not None,
+        origin_secret=(
+            origin_secret if settings.cdn and settings.cdn.exclusive else None
+        ),
+    )
+
+
+def _task(
+    settings: AwsSettings,
+    contract: AppContract,
+    environment: Mapping[str, str],
+    *,
+    image: AppImage,
+    registry: Registry,
+    network: Network,
+    groups: SecurityGroups,
+    balancer: LoadBalancer,
+    secrets: Secrets,
+    uploads: Uploads | None,
+    alerting: operations.Alerting | None,
+    key: EncryptionKey,
+) -> ServiceArgs:
+    return ServiceArgs(
+        image=image.ref,
+        # Not always the stack's own: a release can come from another one's.
+        repository_arn=(
+            repository_arn(settings.image.ref)
+            if settings.image.ref
+            else registry.repository_arn
+        ),
+        port=contract.port,
+        environment=environment,
+        secrets=_references(secrets, contract),
+        health_check=HealthCheck(command=contract.health_command()),
+        migrate_command=contract.migrate_command,
+        writable_paths=[
+            path
+            for path in contract.writable_dirs
+            if uploads is None or path != uploads.directory.path
+        ],
+        shared=[uploads.directory] if uploads else [],
+        uid=contract.uid,
+        gid=contract.gid,
+        cpu=settings.service.cpu,
+        memory=settings.service.memory,
+        architecture=_ARCHITECTURES[settings.service.architecture],
+        desired_count=settings.tasks,
+        autoscaled=settings.autoscaling is not None,
+        spot_percent=settings.service.spot_percent,
+        on_demand_base=settings.service.on_demand_base,
+        subnet_ids=network.private_subnet_ids,
+        security_group_ids=[groups.service_id],
+        target_group_arn=balancer.target_group_arn,
+        traffic=_traffic(balancer),
+        deployment=_deployment(settings),
+        alarm_names=alerting.traffic.names if alerting and settings.deployment else (),
+        # A rolling deployment has the circuit breaker, and would wait for them.
+        heed_alarms=settings.strategy != "rolling",
+        container_insights=settings.service.container_insights,
+        kms_key_arn=key.arn,
+        log_group_name=names.log_group(settings.stack),
+        log_retention_days=settings.logs.retention_days,
+        keep_logs=settings.protect,
+        stop_timeout=settings.service.stop_timeout,
+        execute_command=settings.service.execute_command,
+        starts_after=[network, groups],
+    )
 
 
 def _copy_provider(
