@@ -72,16 +72,14 @@ def register(services: int) -> None:
 
 @app.command()
 def rehearsal() -> None:
-    """Each step of both stacks, with the engine and its language host warm."""
-    for stack in ("production", "staging"):
-        command = [sys.executable, "-m", "rehearsal", "run", "--stack", stack, "--json"]
-        report = json.loads(_output(command))
-        made = sum(report["emulated"].values()) + sum(report["recorded"].values())
-        print(f"{stack}: {made} resources, {report['seconds']:.0f} s in all")
-        for step in report["steps"]:
-            commands = ", ".join(f"{name} {took} s" for name, took in step["commands"])
-            print(f"  {step['name']}: {step['seconds']} s ({commands})")
-        print(f"  provider and emulator: {report['cloud_memory_mib']} MiB at most")
+    """Each step on AWS, also with every option on; engine and language host warm."""
+    from tests.everything import EVERYTHING, copy_program
+
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "program")
+        copy_program(program)
+        for stack in ("staging", "production", EVERYTHING):
+            _rehearse(stack, program)
 
 
 @app.command()
@@ -141,15 +139,31 @@ def proxy() -> None:
         print(f"upload of 100 MB over {protocol}: {grown} more than before")
 
 
+def _rehearse(stack: str, program: Path) -> None:
+    command = [sys.executable, "-m", "rehearsal", "run", "--stack", stack, "--json"]
+    report = json.loads(_output(command, program))
+    emulated, recorded = (sum(report[how].values()) for how in ("emulated", "recorded"))
+    print(
+        f"{stack}: {emulated + recorded} resources, {recorded} of them recorded only, "
+        f"{report['seconds']:.0f} s in all"
+    )
+    for step in report["steps"]:
+        commands = ", ".join(f"{name} {took} s" for name, took in step["commands"])
+        print(f"  {step['name']}: {step['seconds']} s ({commands})")
+    print(
+        f"  provider and emulator: {report['cloud_memory_mib']} MiB at most", flush=True
+    )
+
+
 def _register(services: int) -> dict[str, float]:
     command = [sys.executable, "-m", "bench", "register", str(services)]
     measured: dict[str, float] = json.loads(_output(command))
     return measured
 
 
-def _output(command: list[str]) -> str:
+def _output(command: list[str], folder: Path = ROOT) -> str:
     done = subprocess.run(
-        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+        command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True
     )
     return done.stdout
 

@@ -31,6 +31,8 @@ class AwsStage:
         "that the database migrates, fails over or restores (no server stands behind "
         "it)",
         "that IAM permissions suffice, or that they refuse (the emulator checks none)",
+        "anything of the types that are recorded only, but that their inputs fit "
+        "(docs/rehearsal.md says why each is)",
         "that the certificate is issued, the domain delegated (validation is on a "
         "timer)",
         "how long AWS takes (the emulator answers at once)",
@@ -53,7 +55,7 @@ class AwsStage:
         "budget": "stromhaltig:aws:Budget",
         "cache": "stromhaltig:aws:Cache",
         "cdn": "stromhaltig:aws:Cdn",
-        "deployment": "stromhaltig:aws:Deployment",
+        "deployment": "aws:lb/listenerRule:ListenerRule",
         "firewall": "stromhaltig:aws:Firewall",
         "github": "stromhaltig:aws:DeployRole",
         "monitoring": "stromhaltig:aws:Notifications",

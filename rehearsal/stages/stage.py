@@ -80,7 +80,7 @@ class Stage(Protocol):
 
     @property
     def options(self) -> Mapping[str, str]:
-        """Keys of a stack file that may go, with the component that goes with each.
+        """Keys of a stack file that may go, with the type that goes with each.
 
         In the order in which an operator would take them out; those that hold data,
         which production protects, are in `data_options` too.

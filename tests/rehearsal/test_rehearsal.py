@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -16,6 +17,11 @@ from typing import Any
 
 import boto3
 import pytest
+
+from rehearsal.provider.aws import ROWS
+from rehearsal.stack_file import YamlFile
+from rehearsal.stages.aws import AwsStage
+from tests.everything import DISPOSABLE, EVERYTHING, copy_program
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 600
@@ -37,11 +43,7 @@ pytestmark = pytest.mark.slow
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the program: the developer's own rehearsal is not disturbed."""
     target = tmp_path_factory.mktemp("clone") / "clone"
-    shutil.copytree(
-        ROOT,
-        target,
-        ignore=shutil.ignore_patterns(".*", "node_modules", "__pycache__"),
-    )
+    copy_program(target)
     return target
 
 
@@ -105,18 +107,59 @@ def gone(clone: Path, seconds: float = 20) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("stack", "least"), [("production", 60), ("staging", 60)])
-def test_each_stack_on_aws_passes_every_step(clone, stack, least):
+RANDOM = {
+    "random:index/randomId:RandomId",
+    "random:index/randomPassword:RandomPassword",
+}
+IN_STAGING = {
+    "aws:budgets/budget:Budget",
+    "aws:efs/backupPolicy:BackupPolicy",
+    "aws:efs/fileSystemPolicy:FileSystemPolicy",
+}
+IN_PRODUCTION = {
+    *IN_STAGING,
+    "aws:backup/plan:Plan",
+    "aws:backup/selection:Selection",
+    "aws:elasticache/parameterGroup:ParameterGroup",
+    "aws:elasticache/subnetGroup:SubnetGroup",
+}
+WITH_EVERYTHING = {
+    *IN_PRODUCTION,
+    "aws:backup/restoreTestingPlan:RestoreTestingPlan",
+    "aws:backup/restoreTestingSelection:RestoreTestingSelection",
+    "aws:cloudfront/responseHeadersPolicy:ResponseHeadersPolicy",
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+}
+
+
+@pytest.mark.parametrize(
+    ("stack", "least", "recorded"),
+    [
+        ("production", 180, IN_PRODUCTION),
+        ("staging", 150, IN_STAGING),
+        (EVERYTHING, 250, WITH_EVERYTHING),
+        (DISPOSABLE, 250, WITH_EVERYTHING),
+    ],
+)
+def test_each_stack_on_aws_passes_every_step(clone, stack, least, recorded):
     done = rehearse(clone, "run", "--stack", stack, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["passed"]
     assert [step["name"] for step in report["steps"]] == STEPS
     assert sum(report["emulated"].values()) >= least
-    assert {token.split(":")[0] for token in report["recorded"]} == {"random"}
+    assert report["recorded"].keys() == RANDOM | recorded
+    assert not report["recorded"].keys() & ROWS.keys()
     assert "domain.zone_id" in report["injected"]
     assert processes_in(clone) == []
     assert not (clone / ".rehearsal" / stack).exists()
+
+
+def test_every_recorded_type_of_aws_is_explained():
+    said = (ROOT / "docs/rehearsal.md").read_text()
+    for token in WITH_EVERYTHING:
+        _, module, name = token.split(":")
+        assert f"`{module.split('/')[0]}.{name}`" in said
 
 
 def test_the_docker_host_passes_every_step_and_is_only_recorded(clone):
@@ -231,7 +274,10 @@ def test_a_port_in_use_is_named_and_nothing_is_left(clone):
 def test_an_unknown_stack_names_those_that_exist(clone):
     done = rehearse(clone, "run", "--stack", "prodution")
     assert done.returncode == 2
-    assert "Stacks here: docker, production, staging" in done.stderr
+    assert (
+        "Stacks here: disposable, docker, everything, production, staging"
+        in done.stderr
+    )
 
 
 def test_bad_settings_fail_the_rehearsal_before_anything_is_made(altered):
@@ -291,3 +337,73 @@ def test_a_kept_stack_answers_to_boto3_and_pulumi_until_it_is_stopped(kept):
     assert stopped.returncode == 0
     assert gone(kept), processes_in(kept)
     assert not project.exists()
+
+
+SWITCHES: list[dict[str, Any]] = [
+    {"cdn": {"exclusive": False}},
+    {"cdn": {}},
+    {"cdn": None},
+    {"deployment": {"strategy": "canary"}},
+    {"deployment": {"strategy": "rolling"}},
+    {"deployment": None},
+    {"uploads": {}},
+]
+
+
+@pytest.fixture
+def without_uploads(clone: Path) -> Iterator[Path]:
+    """A production stack that runs, and whose uploads are not kept."""
+    stack = "switched"
+    file = YamlFile.read(clone / "Pulumi.production.yaml")
+    file.remove("config", "stromhaltig:uploads")
+    file.write(clone / f"Pulumi.{stack}.yaml")
+    done = rehearse(clone, "run", "--stack", stack, "--keep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield clone / ".rehearsal" / stack
+    rehearse(clone, "stop")
+    (clone / f"Pulumi.{stack}.yaml").unlink()
+
+
+def test_options_are_switched_on_a_running_stack_and_data_stays(without_uploads):
+    project = without_uploads
+    for switch in SWITCHES:
+        file = YamlFile.read(project / f"Pulumi.{project.name}.yaml")
+        for key, value in switch.items():
+            if value is None:
+                file.remove("config", f"stromhaltig:{key}")
+            else:
+                file.put(("config", f"stromhaltig:{key}"), value)
+        file.write(project / f"Pulumi.{project.name}.yaml")
+        lost = [
+            step["urn"]
+            for step in pulumi(project, "up", "--yes", "--skip-preview")
+            if step["type"] in AwsStage.data_types
+            and step["op"] not in ("create", "same", "update", "read")
+        ]
+        assert lost == [], switch
+        wanted = [
+            step["urn"]
+            for step in pulumi(project, "preview")
+            if step["op"] not in ("same", "read")
+        ]
+        assert wanted == [], switch
+
+
+def pulumi(project: Path, *arguments: str) -> list[dict[str, Any]]:
+    """Steps of a command on a kept stack, which must succeed."""
+    log = project / "events.jsonl"
+    log.unlink(missing_ok=True)
+    command = f". ./env.sh && pulumi {' '.join(arguments)} --event-log {log}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=project,
+        env={**os.environ, "PULUMI_DEBUG_COMMANDS": "true"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    steps = [entry.get("resourcePreEvent") for entry in entries]
+    return [step["metadata"] for step in steps if step]
