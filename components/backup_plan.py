@@ -381,8 +381,11 @@ def _vault(
             max_retention_days=args.lock.max_days,
             changeable_for_days=args.lock.final_after_days,
             # A vault has one lock: taking the old one off last would take off the new.
+            # Any other retention replaces it, which protection would refuse; the
+            # data is in the vault, which stays protected.
             opts=pulumi.ResourceOptions.merge(
-                opts, pulumi.ResourceOptions(delete_before_replace=True)
+                opts,
+                pulumi.ResourceOptions(delete_before_replace=True, protect=False),
             ),
         )
     return vault

@@ -115,6 +115,13 @@ def test_a_lock_that_changes_is_not_taken_off_in_the_end(graph):
     assert {lock.delete_before_replace for lock in graph.all(LOCK)} == {True}
 
 
+def test_a_protected_vault_takes_another_retention(graph):
+    protected = pulumi.ResourceOptions(protect=True)
+    graph.build(lambda: BackupPlan("app", arguments(), protected))
+    assert graph.one(VAULT).protect
+    assert not graph.one(LOCK).protect
+
+
 def test_a_vault_can_do_without_a_lock(graph):
     graph.build(lambda: backups(lock=None, file_days=1, database_days=365))
     assert graph.all(LOCK) == []
