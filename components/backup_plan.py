@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pulumi
 import pulumi_aws as aws
 
+import times
 from components import iam
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from names import AUTO_NAME_LENGTH, bounded
@@ -24,10 +25,6 @@ _LONGEST_RETENTION = 36_500
 
 _SHORTEST_START = 60
 """Minutes of a start window (AWS Backup guide, "Backup plan options")."""
-
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DAY = 24 * 60
-_WEEK = 7 * _DAY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,14 +156,9 @@ class BackupPlanArgs:
         self._refuse_unlockable_retention()
 
     def _refuse_clashes(self) -> None:
-        begins = _minute(self.start)
-        starts = {
-            (day * _DAY + begins + minute) % _WEEK
-            for day in range(7)
-            for minute in range(self.start_within)
-        }
+        starts = times.minutes_from(self.start, self.start_within)
         for window in self.database_windows if self.databases else ():
-            if starts & _closed(window):
+            if starts & times.window_minutes(window, before=60):
                 raise ValueError(
                     f"start: a backup may begin within {self.start_within} minutes "
                     f"after {self.start}, and the databases take none from an hour "
@@ -316,24 +308,6 @@ class BackupPlan(pulumi.ComponentResource):
             )
 
 
-def _minute(time: str) -> int:
-    """Minute of the day of `05:00`, or of the week of `sun:03:00`."""
-    *day, hour, minute = time.split(":")
-    return (_DAYS.index(day[0]) if day else 0) * _DAY + int(hour) * 60 + int(minute)
-
-
-def _closed(window: str) -> set[int]:
-    """Minutes of the week in which no backup may begin: the window, an hour before."""
-    begin, end = (_minute(time) for time in window.split("-"))
-    weekly = window[0].isalpha()
-    length = 60 + (end - begin) % (_WEEK if weekly else _DAY)
-    return {
-        (day * _DAY + begin - 60 + minute) % _WEEK
-        for day in ([0] if weekly else range(7))
-        for minute in range(length)
-    }
-
-
 class _Kind(NamedTuple):
     """One kind of thing that is backed up, with a plan of its own.
 
@@ -469,7 +443,7 @@ def _rule(
     copy_vault: aws.backup.Vault | None,
 ) -> aws.backup.PlanRuleArgs:
     """Every day, kept for so many days, here and in the second region."""
-    hour, minute = divmod(_minute(args.start), 60)
+    hour, minute = divmod(times.minute(args.start), 60)
     copies = [
         aws.backup.PlanRuleCopyActionArgs(
             destination_vault_arn=there.arn,

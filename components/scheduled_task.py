@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 import pulumi
 import pulumi_aws as aws
 
+import times
 from components import iam
 from components.task_definition import Task, TaskArgs, TaskContainer, define_task
 from names import AUTO_NAME_LENGTH, bounded
@@ -26,8 +27,7 @@ https://docs.aws.amazon.com/scheduler/latest/APIReference/API_RetryPolicy.html
 
 _RATE = re.compile(r"rate\(([1-9]\d*) (minute|hour|day)(s?)\)")
 _CRON = re.compile(r"cron\(([^()]+)\)")
-_MONTH = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
-_DAY = "SUN|MON|TUE|WED|THU|FRI|SAT"
+_FIELDS = ("minutes", "hours", "day of the month", "month", "day of the week", "year")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,35 +182,16 @@ def _check_schedule(schedule: str) -> None:
         raise ValueError(
             f'schedule: "{schedule}" must have six fields: {", ".join(_FIELDS)}'
         )
-    for (field, pattern), value in zip(_FIELDS.items(), fields, strict=True):
-        if not all(pattern.fullmatch(part) for part in value.split(",")):
-            raise ValueError(f'schedule: "{value}" is no {field} in "{schedule}"')
-    if (fields[2] == "?") == (fields[4] == "?"):
+    wrong = times.wrong_cron_field(fields)
+    if wrong is not None:
+        raise ValueError(
+            f'schedule: "{fields[wrong]}" is no {_FIELDS[wrong]} in "{schedule}"'
+        )
+    if not times.names_one_day(fields):
         raise ValueError(
             f'schedule: "{schedule}" must have ? for one of the days: of the month or '
             "of the week"
         )
-
-
-def _field(number: str, *special: str) -> re.Pattern[str]:
-    """One part of a cron field: `*`, a value or a range, with a step; or special."""
-    plain = rf"(\*|({number})(-({number}))?)(/[1-9]\d*)?"
-    return re.compile("|".join((plain, *special)))
-
-
-_FIELDS: Mapping[str, re.Pattern[str]] = {
-    "minutes": _field(r"[0-5]?\d"),
-    "hours": _field(r"[01]?\d|2[0-3]"),
-    "day of the month": _field(
-        r"0?[1-9]|[12]\d|3[01]", r"\?", r"L", r"LW", r"([12]?\d|3[01])W"
-    ),
-    "month": _field(rf"0?[1-9]|1[0-2]|{_MONTH}"),
-    "day of the week": _field(
-        rf"[1-7]|{_DAY}", r"\?", rf"([1-7]|{_DAY})?L", rf"([1-7]|{_DAY})#[1-5]"
-    ),
-    "year": _field(r"19[7-9]\d|20\d\d|21\d\d"),
-}
-"""https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html"""
 
 
 def _policies(

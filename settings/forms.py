@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
@@ -17,16 +16,14 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic.fields import FieldInfo
 
 import cidr
+import times
 from contract import Rule, matching, nearest_hint
 
-_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DAY: Final = 24 * 60
-_WEEK: Final = 7 * _DAY
 _SHORTEST_WINDOW: Final = 30  # minutes; AWS RDS, backup and maintenance windows
 _OTHER_PARTITIONS: Final = ("cn-", "eu-isoe-", "eusc-", "us-gov-", "us-iso")
 _DOCKER_HOST: Final = "a Docker host like ssh://USER@HOST or unix:///PATH"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
-_DAY_TIME = rf"({'|'.join(_DAYS)}):{_TIME}"
+_DAY_TIME = rf"({'|'.join(times.DAYS)}):{_TIME}"
 
 
 @dataclass(frozen=True)
@@ -89,24 +86,11 @@ def window_minutes(window: str) -> frozenset[int]:
     Raises:
         ValueError: when it is shorter than RDS allows.
     """
-    begin, end = window.split("-")
-    daily = begin[0].isdigit()
-    first = _minute(begin)
-    length = (_minute(end) - first) % (_DAY if daily else _WEEK)
-    if length < _SHORTEST_WINDOW:
+    if times.window_length(window) < _SHORTEST_WINDOW:
         raise ValueError(
             f'"{window}" is shorter than the {_SHORTEST_WINDOW} minutes RDS needs'
         )
-    return frozenset(
-        (day * _DAY + first + minute) % _WEEK
-        for day in range(7 if daily else 1)
-        for minute in range(length)
-    )
-
-
-def _minute(time: str) -> int:
-    *day, hour, minute = time.split(":")
-    return sum(map(_DAYS.index, day)) * _DAY + int(hour) * 60 + int(minute)
+    return times.window_minutes(window)
 
 
 def _address_range(value: str) -> object:
@@ -180,46 +164,32 @@ def _text_of_scalar(value: object) -> object:
 _CRON = matching(
     "a schedule like cron(0 3 * * ? *), minute first", r"cron\([^()\s]+( [^()\s]+){5}\)"
 )
+_CRON_FIELDS: Final = (
+    "minute",
+    "hour",
+    "day of the month",
+    "month",
+    "day of the week",
+    "year",
+)
 
 
 def _cron(value: str) -> object:
     """AWS's cron: six fields, and a ? for the day that the other one decides."""
     _CRON(value)
     fields = value[5:-1].split()
-    for (field, part), given in zip(_CRON_FIELDS.items(), fields, strict=True):
-        if not all(re.fullmatch(part, one) for one in given.split(",")):
-            raise ValueError(
-                f'"{value}" has "{given}" for the {field}. Write {_CRON.says}'
-            )
-    if (fields[2] == "?") == (fields[4] == "?"):
+    wrong = times.wrong_cron_field(fields)
+    if wrong is not None:
+        raise ValueError(
+            f'"{value}" has "{fields[wrong]}" for the {_CRON_FIELDS[wrong]}. '
+            f"Write {_CRON.says}"
+        )
+    if not times.names_one_day(fields):
         raise ValueError(
             f'"{value}" must have a ? for either the day of the month or the day of '
             "the week, as in cron(0 3 * * ? *)"
         )
     return fields
-
-
-def _part(number: str, *special: str) -> str:
-    """One part of a cron field: `*`, a value or a range, with a step; or special."""
-    plain = rf"(\*|({number})(-({number}))?)(/[1-9]\d*)?"
-    return "|".join((plain, *special))
-
-
-_MONTH: Final = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
-_WEEKDAY: Final = "[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT"
-_CRON_FIELDS: Final[Mapping[str, str]] = {
-    "minute": _part(r"[0-5]?\d"),
-    "hour": _part(r"[01]?\d|2[0-3]"),
-    "day of the month": _part(
-        r"0?[1-9]|[12]\d|3[01]", r"\?", "L", "LW", r"([12]?\d|3[01])W"
-    ),
-    "month": _part(rf"0?[1-9]|1[0-2]|{_MONTH}"),
-    "day of the week": _part(
-        _WEEKDAY, r"\?", rf"({_WEEKDAY})?L", rf"({_WEEKDAY})#[1-5]"
-    ),
-    "year": _part(r"19[7-9]\d|20\d\d|21\d\d"),
-}
-"""https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html"""
 
 
 def _cron_or_off(value: str) -> object:

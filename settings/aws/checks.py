@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from itertools import permutations
 from typing import Final
 
+import times
 from settings import forms
 from settings.aws.groups import Deployment, LoadBalancer
 from settings.aws.model import SLACK_WEBHOOK, AwsSettings
@@ -417,20 +418,10 @@ def _health_check_gets_in(settings: AwsSettings) -> Iterator[Problem]:
 def _backups_begin_clear_of_the_windows(settings: AwsSettings) -> Iterator[Problem]:
     if settings.backups is None:
         return
-    hour, minute = map(int, settings.backups.start.split(":"))
-    begins = {
-        (day * 24 * 60 + hour * 60 + minute + late) % _WEEK
-        for day in range(7)
-        for late in range(_HOUR)
-    }
+    begins = times.minutes_from(settings.backups.start, _HOUR)
     for key in ("backup_window", "maintenance_window"):
         window = getattr(settings.database, key)
-        closed = {
-            (minute - early) % _WEEK
-            for minute in forms.window_minutes(window)
-            for early in (0, _HOUR)
-        }
-        if begins & closed:
+        if begins & times.window_minutes(window, before=_HOUR):
             yield (
                 "backups.start",
                 f'"{settings.backups.start}" may begin within an hour before '
@@ -440,7 +431,6 @@ def _backups_begin_clear_of_the_windows(settings: AwsSettings) -> Iterator[Probl
 
 
 _HOUR: Final = 60
-_WEEK: Final = 7 * 24 * _HOUR
 
 
 def _a_final_lock_has_a_stack_that_stays(settings: AwsSettings) -> Iterator[Problem]:
