@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.alarms.alarm import Metric, alarm
+from components.log_metrics import ERRORS, SLOW_REQUESTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class LogAlarms(pulumi.ComponentResource):
                 f"{name}-log-errors",
                 parent=self,
                 topic_arn=args.topic_arn,
-                watches=lines("Errors"),
+                watches=lines(ERRORS),
                 threshold=args.errors_per_5_minutes,
                 comparison="GreaterThanOrEqualToThreshold",
                 bad=1,
@@ -83,7 +84,7 @@ class LogAlarms(pulumi.ComponentResource):
                 f"{name}-log-slow",
                 parent=self,
                 topic_arn=args.topic_arn,
-                watches=lines("SlowRequests"),
+                watches=lines(SLOW_REQUESTS),
                 threshold=args.slow_per_5_minutes,
                 comparison="GreaterThanOrEqualToThreshold",
                 bad=1,
