@@ -560,15 +560,6 @@ class AppContract:
         values["TRUSTED_PROXIES"] = str(proxies)
         return {n: value for n, value in sorted(values.items()) if value is not None}
 
-    def ecs_environment(
-        self, overrides: Mapping[str, str], *, cache: bool = False
-    ) -> list[dict[str, str]]:
-        """Render `environment` for an ECS container definition."""
-        return [
-            {"name": name, "value": value}
-            for name, value in self.environment(overrides, cache=cache).items()
-        ]
-
     def docker_environment(
         self, overrides: Mapping[str, str], secrets: Collection[str]
     ) -> list[str]:

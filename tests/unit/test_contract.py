@@ -181,11 +181,11 @@ def test_a_broken_pool_size_is_reported_once():
 @pytest.mark.parametrize("name", ["PORT", "JWT_SECRET", "OPENAI_API_KEY", "NO_SUCH"])
 def test_only_plain_variables_can_be_overridden(name):
     with pytest.raises(KeyError, match=f"{name} is not a plain variable"):
-        APP.ecs_environment({name: "1"})
+        APP.environment({name: "1"})
 
 
-def test_the_ecs_environment_is_the_guides_without_secrets():
-    environment = {e["name"]: e["value"] for e in APP.ecs_environment({})}
+def test_the_environment_is_the_guides_without_secrets():
+    environment = APP.environment()
 
     assert environment["PORT"] == "3001"
     assert environment["HOST"] == "0.0.0.0"  # noqa: S104
@@ -196,19 +196,17 @@ def test_the_ecs_environment_is_the_guides_without_secrets():
 
 
 def test_overrides_replace_defaults_and_broken_ones_are_refused():
-    environment = APP.ecs_environment({"LOG_LEVEL": "debug", "SMTP_HOST": "m.example"})
+    environment = APP.environment({"LOG_LEVEL": "debug", "SMTP_HOST": "m.example"})
 
-    assert {"name": "LOG_LEVEL", "value": "debug"} in environment
-    assert {"name": "SMTP_HOST", "value": "m.example"} in environment
+    assert environment["LOG_LEVEL"] == "debug"
+    assert environment["SMTP_HOST"] == "m.example"
     with pytest.raises(ValueError, match='LOG_LEVEL: "loud" is not one of'):
-        APP.ecs_environment({"LOG_LEVEL": "loud"})
+        APP.environment({"LOG_LEVEL": "loud"})
 
 
 def test_the_app_caches_only_where_there_is_a_cache():
-    assert {"name": "ENABLE_CACHE", "value": "false"} in APP.ecs_environment({})
-    assert {"name": "ENABLE_CACHE", "value": "true"} in APP.ecs_environment(
-        {}, cache=True
-    )
+    assert APP.environment()["ENABLE_CACHE"] == "false"
+    assert APP.environment(cache=True)["ENABLE_CACHE"] == "true"
 
 
 @given(st.permutations(["LOG_LEVEL", "SMTP_PORT", "NODE_ENV", "DB_POOL_MAX"]))
@@ -216,17 +214,17 @@ def test_renderings_do_not_depend_on_the_order_of_their_input(order):
     defaults = {name: BY_NAME[name].default or "" for name in order}
     shuffled = dict(reversed(references().items()))
 
-    environment = APP.ecs_environment(defaults)
+    environment = list(APP.environment(defaults).items())
     secrets = APP.ecs_secrets(shuffled)
 
-    assert environment == APP.ecs_environment({})
-    assert [e["name"] for e in environment] == sorted(e["name"] for e in environment)
+    assert environment == list(APP.environment().items())
+    assert environment == sorted(environment)
     assert secrets == APP.ecs_secrets(references())
     assert [e["name"] for e in secrets] == sorted(references())
 
 
 def test_no_name_is_both_an_environment_value_and_a_secret():
-    names = [e["name"] for e in APP.ecs_environment({"SMTP_HOST": "m.example"})]
+    names = list(APP.environment({"SMTP_HOST": "m.example"}))
     names += [e["name"] for e in APP.ecs_secrets(references())]
 
     assert sorted([*names, "REDIS_URL"]) == sorted(GUIDE + OURS)
