@@ -271,7 +271,7 @@ def test_a_new_secret_is_one_line():
 def test_the_container_matches_the_guide():
     assert (APP.port, APP.health_path) == (3001, "/api/health")
     assert (APP.uid, APP.gid) == (1001, 1001)
-    assert {"name": "HOST", "value": "0.0.0.0"} in APP.ecs_environment({})  # noqa: S104
+    assert APP.environment()["HOST"] == "0.0.0.0"  # noqa: S104
     assert APP.migrate_command == ("npm", "run", "migrate")
     assert APP.writable_dirs == ("/app/uploads", "/app/logs", "/tmp")  # noqa: S108
 
