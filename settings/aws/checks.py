@@ -387,9 +387,8 @@ def _addresses_are_listed_once(settings: AwsSettings) -> Iterator[Problem]:
 
 def _slack_has_its_webhook(settings: AwsSettings) -> Iterator[Problem]:
     given = SLACK_WEBHOOK.name in settings.secrets
-    wanted = settings.monitoring is not None and settings.monitoring.slack
     path = f"secrets.{SLACK_WEBHOOK.name}"
-    if wanted and not given:
+    if settings.posts_to_slack and not given:
         command = settings.command(path, secret=True)
         yield path, f"is missing, and monitoring.slack is true. Set it: {command}"
 

@@ -126,6 +126,11 @@ class AwsSettings(Settings):
         return self.deployment.strategy if self.deployment else "rolling"
 
     @property
+    def posts_to_slack(self) -> bool:
+        """Whether alarms go to Slack too."""
+        return self.monitoring is not None and self.monitoring.slack
+
+    @property
     def tasks(self) -> int:
         """Tasks that a new service begins with."""
         wanted, scaling = self.service.desired_count, self.autoscaling

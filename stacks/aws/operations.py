@@ -91,8 +91,7 @@ class Watch:
 
 def dead_letters(settings: AwsSettings) -> DeadLetterQueue | None:
     """For starts of jobs, and messages to Slack, that were given up."""
-    posts = settings.monitoring is not None and settings.monitoring.slack
-    if settings.jobs is None and not posts:
+    if settings.jobs is None and not settings.posts_to_slack:
         return None
     return DeadLetterQueue(settings.name, DeadLetterQueueArgs())
 
@@ -114,7 +113,7 @@ def alerting(
     if monitoring is None:
         return None
     slack = None
-    if monitoring.slack and letters:
+    if settings.posts_to_slack and letters:
         slack = SlackNotifier(
             settings.name,
             SlackNotifierArgs(

@@ -564,9 +564,12 @@ def _uploads(
 
 
 def _webhook(settings: AwsSettings) -> dict[str, str]:
-    posts = settings.monitoring is not None and settings.monitoring.slack
     value = settings.secrets.get(SLACK_WEBHOOK.name)
-    return {SLACK_WEBHOOK.name: value.get_secret_value()} if posts and value else {}
+    return (
+        {SLACK_WEBHOOK.name: value.get_secret_value()}
+        if settings.posts_to_slack and value
+        else {}
+    )
 
 
 def _test_port(settings: AwsSettings) -> int | None:
