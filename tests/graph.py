@@ -33,6 +33,7 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 from pulumi.runtime.stack import run_pulumi_func
 
 from rehearsal.provider import schema
+from resource_graph import Mark, Resource, ResourceGraph
 from tests import fakes
 
 __all__ = ["UNKNOWN", "Graph", "Recorded"]
@@ -51,7 +52,7 @@ class Recorded:
     secrets: dotted paths of the secret inputs, such as `containers.0.value`.
     id: empty in a preview, and of a component.
     outputs: what the provider answered; of a component, what it registered.
-    parent, dependencies: URNs.
+    parent, dependencies: URNs; property_dependencies: input to those it is made of.
     aliases: former names, parents or whole URNs, without the SDK's own for types.
     """
 
@@ -64,6 +65,7 @@ class Recorded:
     secrets: frozenset[str]
     parent: str
     dependencies: frozenset[str]
+    property_dependencies: Mapping[str, frozenset[str]]
     protect: bool
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
@@ -205,6 +207,25 @@ class Graph:
         """How many resources there are of each type; components do not count."""
         return Counter(resource.type for resource in self.resources)
 
+    def as_resources(self) -> ResourceGraph:
+        """The same graph as policies and prices see it: no secret, unknowns marked."""
+        return ResourceGraph(
+            Resource(
+                urn=found.urn,
+                type=found.type,
+                name=found.name,
+                inputs=_marked(found.inputs, "", found.secrets),
+                outputs=found.outputs,
+                id=found.id,
+                parent=found.parent,
+                dependencies=found.dependencies,
+                property_dependencies=found.property_dependencies,
+                protect=found.protect,
+                ignore_changes=found.ignore_changes,
+            )
+            for found in self.resources
+        )
+
     def _only(self, found: Sequence[Recorded], wanted: str) -> Recorded:
         if len(found) != 1:
             names = ", ".join(str(resource) for resource in found or self.resources)
@@ -243,6 +264,10 @@ class _Recorder(mocks.MockMonitor):
             secrets=frozenset(secrets),
             parent=request.parent,
             dependencies=frozenset(request.dependencies),
+            property_dependencies={
+                key: frozenset(found.urns)
+                for key, found in request.propertyDependencies.items()
+            },
             protect=request.protect,
             ignore_changes=tuple(request.ignoreChanges),
             replace_on_changes=tuple(request.replaceOnChanges),
@@ -373,6 +398,19 @@ class _Resolver:
 
     async def _mapping(self, value: Mapping[str, Any], path: str) -> dict[str, Any]:
         return {k: await self.resolve(v, _join(path, k)) for k, v in value.items()}
+
+
+def _marked(value: Any, path: str, secrets: frozenset[str]) -> Any:
+    """An input as an exported state has it."""
+    if path in secrets:
+        return Mark.SECRET
+    if value == UNKNOWN:
+        return Mark.UNKNOWN
+    if isinstance(value, dict):
+        return {k: _marked(v, _join(path, k), secrets) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_marked(v, _join(path, i), secrets) for i, v in enumerate(value)]
+    return value
 
 
 def _public(

@@ -1,0 +1,103 @@
+"""Findings that somebody has accepted, with a reason and a last day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from resource_graph import Resource
+
+FILE = Path(__file__).with_name("exceptions.yaml")
+"""Those of this repository's own stacks."""
+
+PROJECT = "stromhaltig"
+"""Whose stacks they are for: nobody else's findings are accepted by us."""
+
+
+class ExceptionsError(Exception):
+    """A file of exceptions that cannot be used; the message has every problem of it."""
+
+
+class Accepted(BaseModel):
+    """One exception.
+
+    control: id of a policy. stacks, resource: patterns of names. reason: a sentence.
+    expires: the day from which it holds no longer.
+    instead: settings that would meet the control, as in a stack file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    control: str
+    project: str = PROJECT
+    stacks: tuple[str, ...] = ("*",)
+    resource: str = "*"
+    reason: str = Field(min_length=15)
+    expires: date
+    instead: dict[str, Any] = Field(default_factory=dict)
+
+    def covers(self, control: str, resource: Resource) -> bool:
+        """Whether a finding is one that was accepted, be it for too long by now."""
+        project, stack = _owner(resource.urn)
+        return (
+            self.control == control
+            and fnmatchcase(project, self.project)
+            and any(fnmatchcase(stack, pattern) for pattern in self.stacks)
+            and fnmatchcase(resource.name, self.resource)
+        )
+
+    def expired(self, today: date) -> bool:
+        """Whether its time is over."""
+        return today >= self.expires
+
+
+def load(file: Path = FILE, controls: Iterable[str] = ()) -> tuple[Accepted, ...]:
+    """The exceptions in a YAML file.
+
+    controls: ids that there are; empty accepts any.
+
+    Raises ExceptionsError with every problem of the file.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ExceptionsError(f"{file} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ExceptionsError(f"{file} is no YAML: {error}") from error
+    return parse(content or [], str(file), controls)
+
+
+def parse(
+    content: Any, origin: str, controls: Iterable[str] = ()
+) -> tuple[Accepted, ...]:
+    """The exceptions in a list as YAML or JSON has it.
+
+    Raises ExceptionsError with every problem, named by `origin` and place.
+    """
+    try:
+        found = TypeAdapter(tuple[Accepted, ...]).validate_python(content)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise ExceptionsError("\n".join([f"{origin}:", *problems])) from error
+    known = set(controls)
+    strangers = sorted({e.control for e in found if known and e.control not in known})
+    if strangers:
+        raise ExceptionsError(
+            f"{origin}: no policy has the id {', '.join(strangers)}. "
+            "docs/policies.md lists them all"
+        )
+    return found
+
+
+def _owner(urn: str) -> tuple[str, str]:
+    stack, _, rest = urn.removeprefix("urn:pulumi:").partition("::")
+    return rest.partition("::")[0], stack
