@@ -90,7 +90,7 @@ class Policy:
         Raises UndecidedError when it takes a value that is not known.
         """
         check: Any = self.check
-        return check(resource, graph) if self.needs_graph else check(resource)
+        yield from check(resource, graph) if self.needs_graph else check(resource)
 
 
 def policy(

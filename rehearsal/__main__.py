@@ -142,8 +142,11 @@ def _rehearse(
             if plugins is Plugins.official:
                 workspace.inject(OFFICIAL_PLUGIN_CONFIG)
 
+            packs = engine.running_packs(workspace.project_dir / "bin")
+
             def pulumi(*arguments: str) -> Result:
-                return run_pulumi(engine, workspace, arguments, env=attachment)
+                able = packs if "--policy-pack" in arguments else engine
+                return run_pulumi(able, workspace, arguments, env=attachment)
 
             create_stack(engine, workspace, env=attachment)
             with console.status("") as status:
@@ -162,7 +165,7 @@ def _rehearse(
             if keep:
                 attachment |= stage.client_environment
                 workspace.keep(cloud.keep())
-                _explain(workspace, engine, attachment, stage, console)
+                _explain(workspace, packs, attachment, stage, console)
     return report
 
 

@@ -25,11 +25,11 @@ import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from rehearsal import processes
+from rehearsal import policy_host, processes
 from rehearsal.cache import cache_root, sole_maker, staged
 from rehearsal.commands import ToolError, checked
 from rehearsal.golang import Compiler, dotted, find_go, numbers
@@ -78,12 +78,14 @@ class Engine:
 
     version: as the CLI says it, without the leading v.
     bin_dir: the folder of the CLI, to be first on PATH.
+    before: folders that go before even that.
     """
 
     pulumi: Path
     version: str
     origin: Origin
     bin_dir: Path
+    before: tuple[Path, ...] = ()
 
     def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables of `base` (default: our own) with this engine first on PATH.
@@ -92,9 +94,19 @@ class Engine:
         first `python3` on PATH, whatever virtual environment the project names.
         """
         env = dict(os.environ if base is None else base)
-        first = [str(self.bin_dir), str(Path(sys.executable).parent)]
+        first = map(str, (*self.before, self.bin_dir, Path(sys.executable).parent))
         env["PATH"] = os.pathsep.join([*first, env.get("PATH", os.defpath)])
         return env
+
+    def running_packs(self, folder: Path) -> Engine:
+        """This engine, able to run policy packs in Python.
+
+        folder: for what that takes where the engine is one that we built.
+        """
+        if self.origin != "build":
+            return self
+        pulumi = policy_host.install(folder, self.pulumi)
+        return replace(self, pulumi=pulumi, before=(folder,))
 
 
 def ensure(
