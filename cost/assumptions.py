@@ -1,0 +1,139 @@
+"""How much is used in a month, where the program cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+FILE = Path(__file__).with_name("assumptions.yaml")
+"""The defaults, and the profiles that change some of them."""
+
+HOURS = 730
+"""Of a month, as AWS's own calculator counts them: 365 days by 24, a twelfth."""
+
+
+class AssumptionError(Exception):
+    """An assumption that does not exist or cannot be; the message lists every one."""
+
+
+class Assumptions(BaseModel):
+    """Quantities of one month that no program states.
+
+    Each is a number and can be set; those by name of a resource in the file only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests: float = Field(ge=0, description="requests to the app")
+    requests_per_connection: float = Field(
+        gt=0, description="requests over one connection"
+    )
+    egress_gb: float = Field(ge=0, description="GB to the internet")
+    nat_gb: float = Field(ge=0, description="GB through NAT gateways")
+    cross_zone_gb: float = Field(ge=0, description="GB between zones, each direction")
+    tasks: float = Field(ge=0, description="tasks on average; 0: the desired count")
+    app_log_gb: float = Field(ge=0, description="GB that the app logs")
+    log_gb: Mapping[str, float] = Field(description="GB of other log groups, by name")
+    enhanced_monitoring_gb: float = Field(
+        ge=0, description="GB of a database's enhanced monitoring"
+    )
+    container_insights_metrics: float = Field(
+        ge=0, description="metrics of Container Insights"
+    )
+    bucket_gb: Mapping[str, float] = Field(description="GB in buckets, by name")
+    bucket_writes: float = Field(ge=0, description="requests that write to a bucket")
+    bucket_reads: float = Field(ge=0, description="requests that read from a bucket")
+    image_gb: float = Field(ge=0, description="GB in image repositories")
+    uploads_gb: float = Field(ge=0, description="GB of files on EFS")
+    uploads_ia_percent: float = Field(
+        ge=0, le=100, description="% of them that moved to infrequent access"
+    )
+    uploads_read_gb: float = Field(ge=0, description="GB read from EFS")
+    uploads_written_gb: float = Field(ge=0, description="GB written to EFS")
+    uploads_backup_gb: float = Field(ge=0, description="GB of EFS in AWS Backup")
+    database_used_gb: float = Field(ge=0, description="GB in the database")
+    database_change_percent: float = Field(ge=0, description="% of it new each day")
+    cache_backup_gb: float = Field(ge=0, description="GB of the cache's snapshots")
+    job_minutes: float = Field(ge=0, description="minutes of a scheduled job's run")
+    secret_calls: float = Field(ge=0, description="calls to Secrets Manager")
+    key_requests: float = Field(ge=0, description="requests to KMS")
+    events: float = Field(ge=0, description="events, notifications, messages, each")
+    restore_test_hours: float = Field(
+        ge=0, description="hours that a restored database runs in a test"
+    )
+    free_allowances_percent: float = Field(
+        ge=0,
+        le=100,
+        description="% of an account's always-free allowances that this stack has",
+    )
+
+    def log_group_gb(self, name: str) -> float:
+        """GB that a log group takes in, by its logical name."""
+        return _match(self.log_gb, name)
+
+    def in_bucket_gb(self, name: str) -> float:
+        """GB that a bucket holds, by its logical name."""
+        return _match(self.bucket_gb, name)
+
+
+def profiles() -> list[str]:
+    """Names of the profiles."""
+    return sorted(_file()["profiles"])
+
+
+def profile_for(stack: str) -> str:
+    """The profile that a stack is priced with unless another is asked for."""
+    return stack if stack in profiles() else "production"
+
+
+def assumptions(profile: str, changes: Iterable[str] = ()) -> Assumptions:
+    """The assumptions of a profile.
+
+    changes: `NAME=VALUE`, from the command line.
+
+    Raises AssumptionError with every problem: an unknown profile or name, no number.
+    """
+    known = profiles()
+    if profile not in known:
+        raise AssumptionError(
+            f"There is no profile {profile}; there are: {', '.join(known)}"
+        )
+    values: dict[str, Any] = {**_file()["default"], **_file()["profiles"][profile]}
+    problems = []
+    for change in changes:
+        name, _, text = change.partition("=")
+        settable = [n for n, v in values.items() if not isinstance(v, Mapping)]
+        if name not in settable:
+            near = get_close_matches(name, settable, n=1)
+            hint = f'Did you mean "{near[0]}"?' if near else "stromhaltig cost --help"
+            problems.append(f'"{name}" is no assumption that can be set. {hint}')
+        else:
+            values[name] = text
+    try:
+        made = Assumptions.model_validate(values)
+    except ValidationError as error:
+        problems += [
+            f'{problem["loc"][0]}: "{problem["input"]}": {problem["msg"]}'
+            for problem in error.errors()
+        ]
+    if problems:
+        raise AssumptionError("\n".join(problems))
+    return made
+
+
+@cache
+def _file() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return content
+
+
+def _match(patterns: Mapping[str, float], name: str) -> float:
+    """The value of the first pattern that fits; patterns stand in order."""
+    return next((gb for p, gb in patterns.items() if fnmatchcase(name, p)), 0.0)

@@ -1,0 +1,98 @@
+"""Prices quantities: what a rate, the function of one type, gives and takes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from cost.assumptions import Assumptions
+from cost.book import PriceBook
+from resource_graph import Resource, ResourceGraph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One line of an estimate.
+
+    urn, name, type: of the resource. group: what it belongs to, for sums.
+    what: that is paid for. quantity, per: how much of it, a month. price: its id.
+    usd: a month. assumed: assumptions that the quantity depends on.
+    """
+
+    urn: str
+    name: str
+    type: str
+    group: str
+    what: str
+    quantity: float
+    per: str
+    price: str
+    usd: float
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it the same line in another estimate."""
+        return (self.urn, self.what)
+
+
+@dataclass
+class Meter:
+    """Prices quantities, so that tiers and allowances are used up once by all items."""
+
+    graph: ResourceGraph
+    book: PriceBook
+    assume: Assumptions
+    _used: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def item(
+        self,
+        resource: Resource,
+        group: str,
+        what: str,
+        price_id: str,
+        quantity: float,
+        *assumed: str,
+    ) -> Item:
+        """A line for a quantity a month.
+
+        Raises UnknownPriceError when the book has no such price.
+        """
+        price = self.book.price(price_id)
+        allowance = price.free * self.assume.free_allowances_percent / 100
+        before = self._used[price_id]
+        self._used[price_id] = before + quantity
+        usd = price.total(max(before + quantity - allowance, 0)) - price.total(
+            max(before - allowance, 0)
+        )
+        return Item(
+            urn=resource.urn,
+            name=resource.name,
+            type=resource.type,
+            group=group,
+            what=what,
+            quantity=quantity,
+            per=price.per,
+            price=price_id,
+            usd=usd,
+            assumed=tuple(assumed),
+        )
+
+    def is_first(self, resource: Resource) -> bool:
+        """Whether it is the first of its type: carries what is counted for them all."""
+        return self.graph.of(resource.type)[0].urn == resource.urn
+
+    @cached_property
+    def has_cdn(self) -> bool:
+        """Whether visitors are answered by CloudFront."""
+        return bool(self.graph.of("aws:cloudfront/distribution:Distribution"))
+
+
+class MissingError(Exception):
+    """Something that a price depends on is not in the graph."""
+
+
+Rate = Callable[[Resource, Meter], Iterator[Item]]
+"""What a resource of one type costs."""
