@@ -9,8 +9,8 @@ PYTHON := .venv/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help rehearse rehearse-stop local local-stop cloud-init test test-unit test-rehearsal \
-        test-servers test-docker test-app check check-app format docs bench clean
+.PHONY: help rehearse rehearse-stop local local-stop cloud-init policies cost test test-unit \
+        test-rehearsal test-servers test-docker test-app check check-app format docs bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,6 +29,12 @@ local-stop: .venv/rehearsal.ready ## destroy what `make local` made, data includ
 
 cloud-init: .venv/rehearsal.ready ## write user data for a Docker host; SSH_KEY=FILE.pub, ARGS=--help
 	@$(PYTHON) -m host $(if $(SSH_KEY),--ssh-key-file $(SSH_KEY)) $(ARGS)
+
+policies: .venv/rehearsal.ready ## judge FILE, an exported state or preview, by every policy
+	@.venv/bin/stromhaltig policies --file $(FILE) $(ARGS)
+
+cost: .venv/rehearsal.ready ## what a month of FILE costs; ARGS=--help says more
+	@.venv/bin/stromhaltig cost --file $(FILE) $(ARGS)
 
 test: .venv/dev.ready app/node_modules/.ready ## all tests
 	$(MAKE) test-app

@@ -8,6 +8,7 @@ there as marks that no comparison takes for a value.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -175,8 +176,36 @@ def names(resource: Resource, key: str, other: Resource) -> bool:
     """Whether a resource's input is, or holds, the id, name or ARN of another."""
     if other.urn in resource.comes_from(key):
         return True
-    known = {other.id, *(other.outputs.get(k) for k in ("arn", "name", "bucket"))}
+    given = [
+        other.id,
+        *(other.outputs.get(k) for k in ("arn", "name", "bucket")),
+        *(other.inputs.get(k) for k in ("name", "bucket")),
+    ]
+    known = {value for value in given if isinstance(value, str)}
     return any(value in known for value in _texts(resource.inputs.get(key)) if value)
+
+
+def region_of(graph: ResourceGraph) -> str:
+    """The AWS region that a graph is in: by its zones, else by most of its ARNs.
+
+    Raises GraphError when nothing in it says so.
+    """
+    zones = {
+        zone
+        for resource in graph
+        if isinstance(zone := resource.inputs.get("availabilityZone"), str)
+    }
+    if zones:
+        return min(zones).rstrip("abcdefghijklmnopqrstuvwxyz")
+    arns = Counter(
+        arn.split(":")[3]
+        for resource in graph
+        if isinstance(arn := resource.outputs.get("arn"), str) and arn.count(":") > 4
+    )
+    del arns[""]
+    if not arns:
+        raise GraphError("Nothing in it says which region of AWS. Say it: --region")
+    return arns.most_common(1)[0][0]
 
 
 def read(file: Path) -> ResourceGraph:
@@ -293,7 +322,7 @@ def _item(value: Any, key: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(key)
     if isinstance(value, list):
-        return value[int(key)] if int(key) < len(value) else None
+        return value[int(key)] if key.isdigit() and int(key) < len(value) else None
     return None
 
 

@@ -17,7 +17,7 @@ class Item:
     """One line of an estimate.
 
     urn, name, type: of the resource. group: what it belongs to, for sums.
-    what: that is paid for. quantity, per: how much of it, a month. price: its id.
+    what: that is paid for; after a comma, of which kind. quantity, per: how much of it, a month. price: its id.
     usd: a month. assumed: assumptions that the quantity depends on.
     """
 
@@ -34,8 +34,8 @@ class Item:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes it the same line in another estimate."""
-        return (self.urn, self.what)
+        """What makes it the same line in another estimate, be it of another kind."""
+        return (self.urn, self.what.partition(",")[0])
 
 
 @dataclass

@@ -129,10 +129,13 @@ def judge(
         for outcome in outcomes
         for finding in outcome.findings
     }
+    open_questions = {outcome.policy.id for outcome in outcomes if outcome.undecided}
     unused = [
         exception
         for exception in exceptions
-        if id(exception) not in used and _is_meant(exception, modern)
+        if id(exception) not in used
+        and exception.control not in open_questions
+        and _is_meant(exception, modern)
     ]
     return Judgement(outcomes, unused)
 

@@ -29,7 +29,7 @@ class Accepted(BaseModel):
 
     control: id of a policy. stacks, resource: patterns of names. reason: a sentence.
     expires: the day from which it holds no longer.
-    instead: settings that would meet the control, as in a stack file.
+    instead: settings that would meet the control: `database.multi_az=true`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,7 +40,7 @@ class Accepted(BaseModel):
     resource: str = "*"
     reason: str = Field(min_length=15)
     expires: date
-    instead: dict[str, Any] = Field(default_factory=dict)
+    instead: tuple[str, ...] = ()
 
     def covers(self, control: str, resource: Resource) -> bool:
         """Whether a finding is one that was accepted, be it for too long by now."""

@@ -11,11 +11,16 @@ from typing import Any, Protocol
 
 import yaml
 
+from cost import show
+from rehearsal.inspection import inspect
 from rehearsal.provider.aws import ROWS
 from rehearsal.pulumi_cli import Event, Result
 from rehearsal.report import Report, Step
 from rehearsal.stages.stage import Stage, StageError, Thing, next_image
 from rehearsal.workspace import Workspace
+
+PACK = ("--policy-pack", "program/policies")
+"""How the first preview is told to ask the policies."""
 
 REFUSED = "rehearsed failure: the service refuses this update"
 TAIL_LINES = 25
@@ -85,13 +90,13 @@ class Lifecycle:
         self._before = self._stage.inventory()
 
     def preview(self) -> None:
-        """A first preview says what will be made, without making it."""
+        """A first preview says what will be made, and asks the policies."""
         with self._step("preview") as step:
-            result = self._succeed("preview")
+            result = self._succeed("preview", *PACK)
             step.changes = _changes(result)
             if self._stage.inventory() != self._before:
                 raise StepFailedError("the preview changed the cloud")
-            step.facts.append("nothing was touched")
+            step.facts += ["the policy pack let it pass", "nothing was touched"]
 
     def up(self) -> None:
         """Everything is made; no secret is in the state or in what was printed."""
@@ -108,6 +113,7 @@ class Lifecycle:
             )
             step.facts += self._stage.check_up(self._report.outputs)
             self._check_secrets(step)
+            self._inspect(step)
 
     def unchanged(self) -> None:
         """An unchanged program wants nothing."""
@@ -301,10 +307,22 @@ class Lifecycle:
         outputs = self._succeed("stack", "output", "--json").stdout
         return dict(yaml.safe_load(outputs))
 
+    def _state(self) -> dict[str, Any]:
+        return dict(json.loads(self._succeed("stack", "export").stdout))
+
     def _components_in_state(self) -> set[str]:
-        exported = json.loads(self._succeed("stack", "export").stdout)
-        resources = exported["deployment"].get("resources") or []
+        resources = self._state()["deployment"].get("resources") or []
         return {str(resource["type"]) for resource in resources}
+
+    def _inspect(self, step: Step) -> None:
+        """What only the policies know that see everything, and what a month costs."""
+        found = inspect(self._state())
+        if found.problems:
+            raise StepFailedError("policies: " + "; ".join(found.problems))
+        step.facts += found.facts
+        self._report.accepted = found.accepted
+        if found.estimate:
+            self._report.cost = show.as_data(found.estimate)
 
     def _check_secrets(self, step: Step) -> None:
         values = [v for v in self._stage.secret_values() if v]

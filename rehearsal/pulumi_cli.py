@@ -70,10 +70,29 @@ class Diagnostic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Violation:
+    """What a policy of a pack finds wrong.
+
+    policy: its name. level: `mandatory` stops the operation, `advisory` does not.
+    urn: of the resource it is about, or empty.
+    """
+
+    policy: str
+    level: str
+    message: str
+    urn: str
+
+    def __str__(self) -> str:
+        name = self.urn.rpartition("::")[2]
+        return f"{self.policy} ({self.level}) {name}: {self.message}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """A command that has ended.
 
     events: the steps that ended, in order. summary: operation -> number of resources.
+    violations: of policies, where a pack was run.
     """
 
     returncode: int
@@ -82,12 +101,15 @@ class Result:
     seconds: float
     events: list[Event] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
     summary: dict[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[str]:
         """What the engine gives as reasons of a failure."""
-        return [said.message for said in self.diagnostics if said.severity == "error"]
+        broken = [str(v) for v in self.violations if v.level == "mandatory"]
+        said = [said.message for said in self.diagnostics if said.severity == "error"]
+        return broken + said
 
 
 def run_pulumi(
@@ -149,6 +171,7 @@ def run_pulumi(
         seconds=completed.seconds,
         events=log.events,
         diagnostics=log.diagnostics,
+        violations=log.violations,
         summary=log.summary,
     )
 
@@ -182,6 +205,7 @@ class _EventLog:
     def __init__(self, path: Path, on_event: Callable[[Event], None]) -> None:
         self.path = path
         self.diagnostics: list[Diagnostic] = []
+        self.violations: list[Violation] = []
         self.summary: dict[str, int] = {}
         self._tail = processes.Tail(path)
         self._on_event = on_event
@@ -199,6 +223,15 @@ class _EventLog:
     def _take(self, entry: Mapping[str, Any]) -> None:
         if diagnostic := entry.get("diagnosticEvent"):
             self._hear(diagnostic)
+        elif violation := entry.get("policyEvent"):
+            self.violations.append(
+                Violation(
+                    policy=violation["policyName"],
+                    level=violation["enforcementLevel"],
+                    message=violation["message"].strip(),
+                    urn=violation.get("resourceUrn", ""),
+                )
+            )
         elif summary := entry.get("summaryEvent"):
             self.summary = dict(summary.get("resourceChanges") or {})
         elif started := entry.get("resourcePreEvent"):

@@ -37,6 +37,8 @@ class Report:
     injected: config values that the stack file lacks, with what stood in for them.
     emulated, recorded: resources by type, carried out on the emulator or written down.
     unverified: inputs that the emulator takes but does not keep, by type.
+    accepted: control -> until when and why a finding of it is accepted.
+    cost: what a month costs, itemised; empty where nothing has a price.
     kept: what a destroyed stack leaves on purpose.
     unproven: what it says nothing about, though every step passed.
     """
@@ -50,6 +52,8 @@ class Report:
     recorded: dict[str, int] = field(default_factory=dict)
     unverified: dict[str, list[str]] = field(default_factory=dict)
     outputs: dict[str, object] = field(default_factory=dict)
+    accepted: dict[str, str] = field(default_factory=dict)
+    cost: dict[str, Any] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)
     cloud_memory_mib: int | None = None
@@ -70,6 +74,8 @@ def show(report: Report, console: Console) -> None:
     _section(console, "Stood in for what the stack file lacks", _pairs(report.injected))
     _section(console, "Resources", _resources(report))
     _section(console, "A new version, by design", _rollout(report.outputs))
+    _section(console, "Controls not met, each with a reason", _accepted(report))
+    _section(console, "A month, by list price", _cost(report))
     _section(console, "Left behind on purpose", report.kept)
     _section(console, "Taken by the emulator, not kept", _unverified(report))
     _section(console, "What this cannot prove", report.unproven)
@@ -133,6 +139,25 @@ def _rollout(outputs: Mapping[str, Any]) -> list[str]:
         *(f"{part['seconds']:4} s  {part['what']}" for part in parts),
         f"serves after {serving} s, the old one is gone after {whole} s "
         f"({outputs['strategy']})",
+    ]
+
+
+def _accepted(report: Report) -> list[str]:
+    if not report.accepted:
+        return []
+    return [", ".join(sorted(report.accepted)), "why: policies/exceptions.yaml"]
+
+
+def _cost(report: Report) -> list[str]:
+    if not report.cost:
+        return []
+    groups: Mapping[str, float] = report.cost["groups"]
+    unknown = len(report.cost["unknown"])
+    return [
+        *(f"{usd:8,.2f} USD  {group}" for group, usd in groups.items() if usd >= 0.5),
+        f"{report.cost['usd']:8,.2f} USD  in {report.cost['region']}, without tax"
+        + (f"; {unknown} of unknown price not counted" if unknown else ""),
+        "itemised, with what is assumed: stromhaltig cost --help",
     ]
 
 

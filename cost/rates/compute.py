@@ -53,7 +53,7 @@ def schedule(resource: Resource, meter: Meter) -> Iterator[Item]:
     task = _task_definition(resource, "target", meter)
     hours = _runs(resource.get("scheduleExpression")) * meter.assume.job_minutes / 60
     yield from _task_hours(
-        resource, task, meter, _JOBS, "runs", "fargate", hours, "job_minutes"
+        resource, task, meter, _JOBS, "of runs", "fargate", hours, "job_minutes"
     )
 
 
@@ -84,7 +84,7 @@ def function(resource: Resource, meter: Meter) -> Iterator[Item]:
 def instance(resource: Resource, meter: Meter) -> Iterator[Item]:
     """A server, its disk, and an address of its own if it has one."""
     type_ = resource.get("instanceType")
-    yield meter.item(resource, "Servers", type_, f"ec2.{type_}", HOURS)
+    yield meter.item(resource, "Servers", f"hours, {type_}", f"ec2.{type_}", HOURS)
     disk = resource.get("rootBlockDevice.volumeType", "gp2")
     # The size of Amazon Linux's and Debian's images, where none is asked for.
     size = resource.get("rootBlockDevice.volumeSize", 8)
@@ -118,7 +118,7 @@ def _task_hours(
     yield meter.item(
         resource,
         group,
-        f"processors, {label}",
+        f"processors {label}",
         f"{kind}.{processor}.vcpu",
         vcpu * hours,
         assumed,
@@ -126,7 +126,7 @@ def _task_hours(
     yield meter.item(
         resource,
         group,
-        f"memory, {label}",
+        f"memory {label}",
         f"{kind}.{processor}.gb",
         gb * hours,
         assumed,
@@ -136,7 +136,7 @@ def _task_hours(
         yield meter.item(
             resource,
             group,
-            f"disk, {label}",
+            f"disk {label}",
             "fargate.ephemeral",
             disk * hours,
             assumed,

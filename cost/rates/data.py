@@ -33,11 +33,11 @@ def database(resource: Resource, meter: Meter) -> Iterator[Item]:
     zones = "multi" if resource.get("multiAz", False) else "single"
     class_ = resource.get("instanceClass")
     hours = f"rds.postgres.{class_}.{zones}"
-    yield meter.item(resource, _DATABASE, class_, hours, HOURS)
+    yield meter.item(resource, _DATABASE, f"hours, {class_}", hours, HOURS)
     disk = resource.get("storageType", "gp2")
     size = resource.get("allocatedStorage", 0)
     yield meter.item(
-        resource, _DATABASE, f"{disk} disk", f"rds.storage.{disk}.{zones}", size
+        resource, _DATABASE, f"disk, {disk}", f"rds.storage.{disk}.{zones}", size
     )
     kept = _backup_gb(resource, meter)
     yield meter.item(
@@ -68,7 +68,7 @@ def cache(resource: Resource, meter: Meter) -> Iterator[Item]:
         resource.get("numNodeGroups", 1) * (1 + resource.get("replicasPerNodeGroup", 0))
     )
     yield meter.item(
-        resource, _CACHE, f"{nodes} x {node}", f"cache.{engine}.{node}", nodes * HOURS
+        resource, _CACHE, f"nodes, {nodes} {node}", f"cache.{engine}.{node}", nodes * HOURS
     )
     more = max(resource.get("snapshotRetentionLimit", 0) - 1, 0)
     if more:

@@ -27,6 +27,7 @@ class Case:
 def resource(
     type_: str,
     name: str = "it",
+    /,
     *,
     comes_from: Mapping[str, Iterable[Resource]] | None = None,
     protect: bool = False,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 
 from policies.catalogue import POLICIES
 from policies.model import Policy
 from tests.unit.policies import casework
-from tests.unit.policies.cases_rds import CASES as RDS
 from tests.unit.policies.casework import Case
 
-CASES = (*RDS,)
+CASES: tuple[Case, ...] = tuple(
+    case
+    for file in sorted(Path(__file__).parent.glob("cases_*.py"))
+    for case in import_module(f"tests.unit.policies.{file.stem}").CASES
+)
+BROKEN = casework.parameters(CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -20,8 +27,8 @@ def test_what_is_right_passes(case: Case) -> None:
 
 @pytest.mark.parametrize(
     ("case", "what"),
-    casework.parameters(CASES),
-    ids=[f"{case.id}-{what}" for case, what in casework.parameters(CASES)],
+    BROKEN,
+    ids=[f"{case.id}-{what}" for case, what in BROKEN],
 )
 def test_what_is_wrong_is_found_and_named(case: Case, what: str) -> None:
     casework.check_bad(case, what)
@@ -33,8 +40,8 @@ def test_unknown_values_are_no_finding(case: Case) -> None:
 
 
 def test_every_policy_has_a_case_that_breaks_it() -> None:
-    broken = [case.id for case in CASES if case.bad]
-    assert sorted(broken) == sorted(policy.id for policy in POLICIES)
+    broken = {case.id for case in CASES if case.bad}
+    assert broken == {policy.id for policy in POLICIES}
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.id)

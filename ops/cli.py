@@ -1,0 +1,19 @@
+"""`stromhaltig`: the command line. Each command is a module of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from ops import cost, policies
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Runs and watches Stromhaltig's stacks.",
+)
+app.add_typer(cost.app, name="cost")
+app.command("policies")(policies.check)
+
+
+if __name__ == "__main__":
+    app()

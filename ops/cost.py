@@ -1,0 +1,137 @@
+"""`stromhaltig cost`: what a stack costs a month, and what a change makes of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from cost import assumptions, book, show
+from cost.estimate import Estimate, estimate
+from ops import price_list
+from ops.stack_graph import graph_of
+from resource_graph import GraphError, ResourceGraph, read, region_of
+
+REFUSED = 2
+"""Exit code when there is nothing to price, or no way to."""
+
+OVER = 1
+"""Exit code when the price is above `--limit`."""
+
+app = typer.Typer(help="What a stack costs a month, by list price.")
+
+
+class Format(StrEnum):
+    """How an estimate is printed."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+@app.callback(invoke_without_command=True)
+def cost(
+    context: typer.Context,
+    stack: Annotated[
+        str | None, typer.Option(help="Which stack, as Pulumi knows it.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: an exported state, or `pulumi preview --json --show-sames`."
+        ),
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option(help="The stack as `pulumi up` would make it.")
+    ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Show the difference from this state or preview."),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Assumptions about use; default the one called like the stack."
+        ),
+    ] = None,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Change one; may be repeated."),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Of AWS; default the stack's own.")
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(help="Exit with 1 when a month costs more than this, in USD."),
+    ] = None,
+    output: Annotated[
+        Format, typer.Option(help="For people, programs, or pull requests.")
+    ] = Format.text,
+) -> None:
+    """Itemise a month of a stack, without tax and discounts.
+
+    What is assumed is marked, and set with --assume. Nothing of unknown price is
+    counted; each is named.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        graph = graph_of(stack, file, preview=preview)
+        after = _priced(graph, profile, assume or [], region)
+        before = (
+            _priced(read(against), profile, assume or [], region) if against else None
+        )
+    except (GraphError, book.BookError, assumptions.AssumptionError) as error:
+        _refuse(str(error))
+    if output is Format.json:
+        print(show.as_json(before, after))
+    elif output is Format.markdown:
+        print(show.markdown(before, after))
+    elif before is not None:
+        show.show_changes(before, after, Console())
+    else:
+        show.show(after, Console())
+    if limit is not None and after.usd > limit:
+        Console(stderr=True).print(
+            f"{after.usd:,.2f} USD a month are more than the limit of {limit:,.2f}.",
+            style="red",
+        )
+        raise typer.Exit(OVER)
+
+
+@app.command()
+def refresh(
+    region: Annotated[str, typer.Option(help="Which book.")] = "eu-central-1",
+) -> None:
+    """Read the prices of a book again, from the AWS Price List API.
+
+    Takes credentials that may call pricing:GetProducts. A region without a book gets
+    one with the entries of eu-central-1's.
+    """
+    try:
+        report = price_list.refresh(region)
+    except (book.BookError, price_list.PriceListError) as error:
+        _refuse(str(error))
+    for line in report.lines():
+        print(line)
+
+
+def _priced(
+    graph: ResourceGraph, profile: str | None, changes: list[str], region: str | None
+) -> Estimate:
+    return estimate(
+        graph,
+        book.load(region or region_of(graph)),
+        assumptions.assumptions(
+            profile or assumptions.profile_for(graph.stack), changes
+        ),
+    )
+
+
+def _refuse(message: str) -> NoReturn:
+    Console(stderr=True).print(message, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(REFUSED) from None

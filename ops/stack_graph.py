@@ -1,0 +1,45 @@
+"""Where a command gets the resources of a stack from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from resource_graph import GraphError, ResourceGraph, parse, read
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The project."""
+
+
+def graph_of(stack: str | None, file: Path | None, *, preview: bool) -> ResourceGraph:
+    """The graph in a file, or of a stack: as it is, or as `pulumi up` would make it.
+
+    Raises GraphError when neither or both are given, and with what Pulumi says when
+    the stack cannot be read.
+    """
+    if (stack is None) == (file is None):
+        raise GraphError("Say which: --stack NAME or --file FILE.")
+    if file is not None:
+        return read(file)
+    command = ["preview", "--json", "--show-sames"] if preview else ["stack", "export"]
+    return parse(json.loads(_pulumi(*command, "--stack", str(stack))))
+
+
+def _pulumi(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError as error:
+        raise GraphError(
+            "There is no `pulumi` on PATH. Install it, or give an exported state: "
+            "--file state.json"
+        ) from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()
+        raise GraphError(f"pulumi {' '.join(arguments)}: {said}")
+    return done.stdout
