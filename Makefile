@@ -5,6 +5,9 @@ UV := $(shell command -v uv || echo .tools/uv/bin/uv)
 UV_VERSION := 0.13.9
 PYTHON := .venv/bin/python
 
+NEEDS_FILE = test -n "$(FILE)" || { echo "Say which: FILE=state.json, written by" \
+  "pulumi stack export --file state.json" >&2; exit 2; }
+
 # Without bytecode on disk, every engine step compiles the AWS SDK again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -31,10 +34,12 @@ cloud-init: .venv/rehearsal.ready ## write user data for a Docker host; SSH_KEY=
 	@$(PYTHON) -m host $(if $(SSH_KEY),--ssh-key-file $(SSH_KEY)) $(ARGS)
 
 policies: .venv/rehearsal.ready ## judge FILE, an exported state or preview, by every policy
-	@.venv/bin/stromhaltig policies --file $(FILE) $(ARGS)
+	@$(NEEDS_FILE)
+	@.venv/bin/stromhaltig policies --file "$(FILE)" $(ARGS)
 
 cost: .venv/rehearsal.ready ## what a month of FILE costs; ARGS=--help says more
-	@.venv/bin/stromhaltig cost --file $(FILE) $(ARGS)
+	@$(NEEDS_FILE)
+	@.venv/bin/stromhaltig cost --file "$(FILE)" $(ARGS)
 
 test: .venv/dev.ready app/node_modules/.ready ## all tests
 	$(MAKE) test-app
@@ -63,6 +68,7 @@ check: .venv/dev.ready check-app ## lint, format, types, lock file, generated do
 	$(PYTHON) -m mypy
 	$(UV) lock --check
 	$(PYTHON) -m tools.config_reference --check
+	$(PYTHON) -m tools.guard_reference --check
 
 check-app: app/node_modules/.ready
 	npm --prefix app run lint
@@ -75,6 +81,7 @@ format: .venv/dev.ready ## mend what ruff can mend
 
 docs: .venv/dev.ready ## write the documents that are generated from code
 	$(PYTHON) -m tools.config_reference --write
+	$(PYTHON) -m tools.guard_reference --write
 
 bench: .venv/dev.ready ## measure what docs/benchmarks.md states
 	$(PYTHON) -m bench

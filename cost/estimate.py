@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cost.assumptions import Assumptions
-from cost.book import PriceBook, UnknownPriceError
-from cost.meter import Item, Meter, MissingError
+from cost.book import PriceBook
+from cost.meter import Gap, Item, Meter, MissingError
 from cost.rates import RATES, free
 from policies.types import current
 from resource_graph import Resource, ResourceGraph, UndecidedError
@@ -99,9 +99,12 @@ def estimate(
             continue
         try:
             # One by one: what is known of a resource counts, whatever else is not.
-            for item in rate(resource, meter):
-                items.append(item)
-        except (MissingError, UndecidedError, UnknownPriceError) as error:
+            for line in rate(resource, meter):
+                if isinstance(line, Gap):
+                    unknown.append(_unknown(resource, line.why))
+                else:
+                    items.append(line)
+        except (MissingError, UndecidedError) as error:
             unknown.append(_unknown(resource, str(error)))
     return Estimate(
         project=graph.project,
@@ -117,22 +120,30 @@ def estimate(
 
 def difference(before: Estimate, after: Estimate) -> list[Change]:
     """Lines whose cost differs by a cent or more, the largest difference first."""
-    old = {item.key: item for item in before.items}
-    new = {item.key: item for item in after.items}
+    old, new = _lines(before), _lines(after)
     changes = []
     for key in old | new:
-        item = new.get(key) or old[key]
+        was, is_ = old.get(key, []), new.get(key, [])
+        item = (is_ or was)[0]
         changes.append(
             Change(
                 name=item.name,
                 type=item.type,
                 what=item.what,
-                before=old[key].usd if key in old else 0.0,
-                after=new[key].usd if key in new else 0.0,
+                before=sum(item.usd for item in was),
+                after=sum(item.usd for item in is_),
             )
         )
     changed = [change for change in changes if abs(change.usd) >= 0.005]
     return sorted(changed, key=lambda change: -abs(change.usd))
+
+
+def _lines(estimate: Estimate) -> dict[tuple[str, str], list[Item]]:
+    """Items by what makes them the same line: a test restores several databases."""
+    lines: defaultdict[tuple[str, str], list[Item]] = defaultdict(list)
+    for item in estimate.items:
+        lines[item.key].append(item)
+    return lines
 
 
 def _unknown(resource: Resource, why: str) -> Unknown:

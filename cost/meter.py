@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from cost.assumptions import Assumptions
-from cost.book import PriceBook
+from cost.book import PriceBook, UnknownPriceError
 from resource_graph import Resource, ResourceGraph
 
 
@@ -17,7 +17,8 @@ class Item:
     """One line of an estimate.
 
     urn, name, type: of the resource. group: what it belongs to, for sums.
-    what: that is paid for; after a comma, of which kind. quantity, per: how much of it, a month. price: its id.
+    what: that is paid for; after a comma, of which kind. quantity, per: how much of
+    it, a month. price: its id.
     usd: a month. assumed: assumptions that the quantity depends on.
     """
 
@@ -38,6 +39,17 @@ class Item:
         return (self.urn, self.what.partition(",")[0])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """In place of a line whose price the book does not have; why: in a sentence."""
+
+    why: str
+
+
+Line = Item | Gap
+"""What a rate says of one of the things that its resource is paid for."""
+
+
 @dataclass
 class Meter:
     """Prices quantities, so that tiers and allowances are used up once by all items."""
@@ -55,12 +67,12 @@ class Meter:
         price_id: str,
         quantity: float,
         *assumed: str,
-    ) -> Item:
-        """A line for a quantity a month.
-
-        Raises UnknownPriceError when the book has no such price.
-        """
-        price = self.book.price(price_id)
+    ) -> Line:
+        """A line for a quantity a month; a gap when the book has no such price."""
+        try:
+            price = self.book.price(price_id)
+        except UnknownPriceError as error:
+            return Gap(why=str(error))
         allowance = price.free * self.assume.free_allowances_percent / 100
         before = self._used[price_id]
         self._used[price_id] = before + quantity
@@ -94,5 +106,5 @@ class MissingError(Exception):
     """Something that a price depends on is not in the graph."""
 
 
-Rate = Callable[[Resource, Meter], Iterator[Item]]
+Rate = Callable[[Resource, Meter], Iterator[Line]]
 """What a resource of one type costs."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cost.assumptions import HOURS
-from cost.meter import Item, Meter, MissingError, Rate
+from cost.meter import Line, Meter, MissingError, Rate
 from policies.types import (
     EC2_INSTANCE,
     FUNCTION,
@@ -26,7 +26,7 @@ _FREE_DISK = 20
 """GB of ephemeral storage that each task has without paying for it."""
 
 
-def service(resource: Resource, meter: Meter) -> Iterator[Item]:
+def service(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Its tasks, for every second that they run, by processor and memory."""
     task = _task_definition(resource, "taskDefinition", meter)
     assumed = meter.assume.tasks
@@ -46,7 +46,7 @@ def service(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def schedule(resource: Resource, meter: Meter) -> Iterator[Item]:
+def schedule(resource: Resource, meter: Meter) -> Iterator[Line]:
     """The task that it starts, for the minutes of a run."""
     if not resource.has("target.ecsParameters"):
         return
@@ -57,13 +57,13 @@ def schedule(resource: Resource, meter: Meter) -> Iterator[Item]:
     )
 
 
-def repository(resource: Resource, meter: Meter) -> Iterator[Item]:
+def repository(resource: Resource, meter: Meter) -> Iterator[Line]:
     """What its images hold."""
     gb = meter.assume.image_gb / len(meter.graph.of(REPOSITORY))
     yield meter.item(resource, "Images", "images", "ecr.gb", gb, "image_gb")
 
 
-def function(resource: Resource, meter: Meter) -> Iterator[Item]:
+def function(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Its requests, and memory for as long as it runs: a second each."""
     requests = meter.assume.events
     architecture = (resource.get("architectures") or ["x86_64"])[0]
@@ -81,7 +81,7 @@ def function(resource: Resource, meter: Meter) -> Iterator[Item]:
     )
 
 
-def instance(resource: Resource, meter: Meter) -> Iterator[Item]:
+def instance(resource: Resource, meter: Meter) -> Iterator[Line]:
     """A server, its disk, and an address of its own if it has one."""
     type_ = resource.get("instanceType")
     yield meter.item(resource, "Servers", f"hours, {type_}", f"ec2.{type_}", HOURS)
@@ -111,7 +111,7 @@ def _task_hours(
     kind: str,
     hours: float,
     assumed: str,
-) -> Iterator[Item]:
+) -> Iterator[Line]:
     processor = task.get("runtimePlatform.cpuArchitecture", "X86_64").lower()
     vcpu = int(task.get("cpu", 256)) / 1024
     gb = int(task.get("memory", 512)) / 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cost.assumptions import HOURS
-from cost.meter import Item, Meter, MissingError, Rate
+from cost.meter import Line, Meter, MissingError, Rate
 from policies.types import (
     BACKUP_PLAN,
     BACKUP_VAULT,
@@ -25,7 +25,7 @@ _TESTING = "aws:backup/restoreTestingSelection:RestoreTestingSelection"
 _WEEKS = 365 / 12 / 7
 
 
-def database(resource: Resource, meter: Meter) -> Iterator[Item]:
+def database(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Its hours, its disk, and backups beyond the size of that disk."""
     engine = resource.get("engine", "postgres")
     if engine != "postgres":
@@ -60,7 +60,7 @@ def database(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def cache(resource: Resource, meter: Meter) -> Iterator[Item]:
+def cache(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Its nodes, and snapshots beyond the first, which is free."""
     engine = resource.get("engine", "redis")
     node = resource.get("nodeType")
@@ -68,7 +68,11 @@ def cache(resource: Resource, meter: Meter) -> Iterator[Item]:
         resource.get("numNodeGroups", 1) * (1 + resource.get("replicasPerNodeGroup", 0))
     )
     yield meter.item(
-        resource, _CACHE, f"nodes, {nodes} {node}", f"cache.{engine}.{node}", nodes * HOURS
+        resource,
+        _CACHE,
+        f"nodes, {nodes} {node}",
+        f"cache.{engine}.{node}",
+        nodes * HOURS,
     )
     more = max(resource.get("snapshotRetentionLimit", 0) - 1, 0)
     if more:
@@ -82,7 +86,7 @@ def cache(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def file_system(resource: Resource, meter: Meter) -> Iterator[Item]:
+def file_system(resource: Resource, meter: Meter) -> Iterator[Line]:
     """What it holds, by class, and in elastic mode what is read and written."""
     assume = meter.assume
     moves = bool(resource.get("lifecyclePolicies"))
@@ -114,7 +118,7 @@ def file_system(resource: Resource, meter: Meter) -> Iterator[Item]:
             yield meter.item(resource, _FILES, what, price, gb, assumed)
 
 
-def bucket(resource: Resource, meter: Meter) -> Iterator[Item]:
+def bucket(resource: Resource, meter: Meter) -> Iterator[Line]:
     """What it holds, and requests."""
     assume = meter.assume
     for what, price, quantity, assumed in (
@@ -125,7 +129,7 @@ def bucket(resource: Resource, meter: Meter) -> Iterator[Item]:
         yield meter.item(resource, "Buckets", what, price, quantity, assumed)
 
 
-def vault(resource: Resource, meter: Meter) -> Iterator[Item]:
+def vault(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Copies of files in it; those of databases count with the database's own."""
     if meter.is_first(resource) and meter.graph.of(FILE_SYSTEM):
         yield meter.item(
@@ -138,7 +142,7 @@ def vault(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def backup_plan(resource: Resource, meter: Meter) -> Iterator[Item]:
+def backup_plan(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Copies to another region: kept there, and what of them is new each day sent."""
     copies = sum(len(rule.get("copyActions") or []) for rule in resource.get("rules"))
     if not copies:
@@ -164,7 +168,7 @@ def backup_plan(resource: Resource, meter: Meter) -> Iterator[Item]:
     yield meter.item(resource, _BACKUPS, "sent elsewhere", send, copies * sent, assumed)
 
 
-def restore_test(resource: Resource, meter: Meter) -> Iterator[Item]:
+def restore_test(resource: Resource, meter: Meter) -> Iterator[Line]:
     """A test a week, and the database that it starts."""
     yield meter.item(resource, _BACKUPS, "restore tests", "backup.restore_test", _WEEKS)
     if resource.get("protectedResourceType") == "RDS":

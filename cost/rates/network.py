@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cost.assumptions import HOURS
-from cost.meter import Item, Meter, MissingError, Rate
+from cost.meter import Line, Meter, MissingError, Rate
 from policies.types import (
     DISTRIBUTION,
     LOAD_BALANCER,
@@ -24,7 +24,7 @@ _CONNECTIONS = 25
 _SECONDS = HOURS * 3600
 
 
-def load_balancer(resource: Resource, meter: Meter) -> Iterator[Item]:
+def load_balancer(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Its hours, its units of capacity, its addresses, and what leaves through it."""
     type_ = resource.get("loadBalancerType", "application")
     if type_ != "application":
@@ -61,26 +61,26 @@ def load_balancer(resource: Resource, meter: Meter) -> Iterator[Item]:
     )
 
 
-def address(resource: Resource, meter: Meter) -> Iterator[Item]:
+def address(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Its hours, in use or not."""
     yield meter.item(resource, _NETWORK, "public address", "ipv4.hour", HOURS)
 
 
-def nat_gateway(resource: Resource, meter: Meter) -> Iterator[Item]:
+def nat_gateway(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Its hours, and its share of what passes."""
     yield meter.item(resource, _NETWORK, "hours", "nat.hour", HOURS)
     share = meter.assume.nat_gb / len(meter.graph.of(NAT_GATEWAY))
     yield meter.item(resource, _NETWORK, "data", "nat.gb", share, "nat_gb")
 
 
-def vpc_endpoint(resource: Resource, meter: Meter) -> Iterator[Item]:
+def vpc_endpoint(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Hours in each of its zones; one for a gateway is free."""
     if resource.get("vpcEndpointType", "Gateway") == "Interface":
         zones = max(_count(resource, "subnetIds"), 1)
         yield meter.item(resource, _NETWORK, "hours", "endpoint.hour", zones * HOURS)
 
 
-def distribution(resource: Resource, meter: Meter) -> Iterator[Item]:
+def distribution(resource: Resource, meter: Meter) -> Iterator[Line]:
     """What it answers, in Europe; what it fetches from the load balancer is free."""
     assume = meter.assume
     yield meter.item(
@@ -96,7 +96,7 @@ def distribution(resource: Resource, meter: Meter) -> Iterator[Item]:
     )
 
 
-def web_acl(resource: Resource, meter: Meter) -> Iterator[Item]:
+def web_acl(resource: Resource, meter: Meter) -> Iterator[Line]:
     """The list, each rule or managed group in it, and what it looks at."""
     yield meter.item(resource, "Firewall", "web ACL", "waf.acl", 1)
     rules = len(resource.get("rules") or [])

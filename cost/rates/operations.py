@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cost.meter import Item, Meter, Rate
+from cost.meter import Line, Meter, Rate
 from policies.types import (
     ALARM,
     CLUSTER,
@@ -29,7 +29,7 @@ _ENDLESS_MONTHS = 12
 _HEALTH_CHECK = "aws:route53/healthCheck:HealthCheck"
 
 
-def log_group(resource: Resource, meter: Meter) -> Iterator[Item]:
+def log_group(resource: Resource, meter: Meter) -> Iterator[Line]:
     """What comes in, and what is kept of it."""
     app = any(
         names(task, "containerDefinitions", resource)
@@ -53,7 +53,7 @@ def log_group(resource: Resource, meter: Meter) -> Iterator[Item]:
     )
 
 
-def alarm(resource: Resource, meter: Meter) -> Iterator[Item]:
+def alarm(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Each metric that it looks at."""
     queries = resource.get("metricQueries") or []
     metrics = sum(bool(query.get("metric")) for query in queries) or 1
@@ -62,23 +62,23 @@ def alarm(resource: Resource, meter: Meter) -> Iterator[Item]:
     yield meter.item(resource, _WATCH, "alarm", price, metrics)
 
 
-def scaling_policy(resource: Resource, meter: Meter) -> Iterator[Item]:
+def scaling_policy(resource: Resource, meter: Meter) -> Iterator[Line]:
     """The two alarms that AWS makes to follow a target."""
     if resource.get("policyType", "StepScaling") == "TargetTrackingScaling":
         yield meter.item(resource, _WATCH, "its alarms", "cloudwatch.alarm", 2)
 
 
-def metric_filter(resource: Resource, meter: Meter) -> Iterator[Item]:
+def metric_filter(resource: Resource, meter: Meter) -> Iterator[Line]:
     """The metric that it makes."""
     yield meter.item(resource, _WATCH, "metric", "cloudwatch.metric", 1)
 
 
-def dashboard(resource: Resource, meter: Meter) -> Iterator[Item]:
+def dashboard(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Itself."""
     yield meter.item(resource, _WATCH, "dashboard", "cloudwatch.dashboard", 1)
 
 
-def cluster(resource: Resource, meter: Meter) -> Iterator[Item]:
+def cluster(resource: Resource, meter: Meter) -> Iterator[Line]:
     """The metrics of Container Insights, where it is on."""
     settings = resource.get("settings") or []
     if any(setting.get("value") == "enabled" for setting in settings):
@@ -92,7 +92,7 @@ def cluster(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def health_check(resource: Resource, meter: Meter) -> Iterator[Item]:
+def health_check(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Itself, of something in AWS, and each option of it."""
     yield meter.item(resource, _WATCH, "health check", "route53.health_check", 1)
     type_ = resource.get("type", "HTTP")
@@ -112,7 +112,7 @@ def health_check(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def secret(resource: Resource, meter: Meter) -> Iterator[Item]:
+def secret(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Itself; the calls of all are counted with the first."""
     yield meter.item(resource, _SECRETS, "secret", "secretsmanager.secret", 1)
     if meter.is_first(resource):
@@ -127,7 +127,7 @@ def secret(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def key(resource: Resource, meter: Meter) -> Iterator[Item]:
+def key(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Itself; a rotated one costs as much again, for the first two rotations."""
     yield meter.item(resource, _SECRETS, "key", "kms.key", 1)
     if meter.is_first(resource):
@@ -142,7 +142,7 @@ def key(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def topic(resource: Resource, meter: Meter) -> Iterator[Item]:
+def topic(resource: Resource, meter: Meter) -> Iterator[Line]:
     """What is published, counted with the first."""
     if meter.is_first(resource):
         millions = meter.assume.events / 1e6
@@ -151,7 +151,7 @@ def topic(resource: Resource, meter: Meter) -> Iterator[Item]:
         )
 
 
-def queue(resource: Resource, meter: Meter) -> Iterator[Item]:
+def queue(resource: Resource, meter: Meter) -> Iterator[Line]:
     """What is sent and received, counted with the first."""
     if meter.is_first(resource):
         millions = meter.assume.events / 1e6

@@ -12,7 +12,15 @@ from settings.aws.offers import FARGATE_MEMORY
 from settings.model import Group
 
 Endpoint = Literal[
-    "ecr.api", "ecr.dkr", "kms", "logs", "monitoring", "secretsmanager", "ssmmessages"
+    "ec2",
+    "ecr.api",
+    "ecr.dkr",
+    "kms",
+    "logs",
+    "monitoring",
+    "secretsmanager",
+    "ssm",
+    "ssmmessages",
 ]
 
 

@@ -3,50 +3,37 @@
 from __future__ import annotations
 
 import json
-import runpy
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
-import yaml
 
 import stacks
 from components.origin import ORIGIN_HEADER
 from components.registry import BUILD_TAG_PREFIX
-from contract import APP, VARIABLES, Kind
+from contract import APP, VARIABLES
 from settings import AwsSettings, Settings
 from stacks.aws import AwsOutputs
 from tests import fakes
 from tests.graph import UNKNOWN, Graph, Recorded
+from tests.stacks import (
+    ALERTED,
+    EVERYTHING,
+    IMAGE,
+    OPERATORS,
+    STACKS,
+    WEBHOOK,
+    deploy,
+    deploy_again,
+    everything,
+)
 
 ROOT = Path(__file__).parents[2]
-STACKS = ("production", "staging")
-IMAGE = f"ghcr.io/stromdao/stromhaltig@sha256:{'1' * 64}"
-ZONE = "Z0123456789ABCDEFGHIJ"
-ALERTED = {"emails": ["ops@stromhaltig.example"]}
-OPERATORS = {
-    variable.name: f"https://operators-{variable.name.lower()}@sentry.example/1"
-    for variable in VARIABLES
-    if variable.kind is Kind.OPERATOR
-}
-
-WEBHOOK = "https://hooks.slack.com/services/T0/B0/x"
-EVERYTHING: dict[str, Any] = {
-    "cdn": {},
-    "deployment": {"strategy": "canary"},
-    "backups": {"copy_region": "eu-west-1", "restore_testing": True},
-    "monitoring": {**ALERTED, "slack": True},
-    "secrets": {**OPERATORS, "SLACK_WEBHOOK_URL": WEBHOOK},
-    "service": {"cpu": 1024, "memory": 2048, "execute_command": True},
-}
-"""What the file of production leaves out."""
-
 BUILT = "docker-build:index:Image"
 BUCKET = "aws:s3/bucket:Bucket"
 DATABASE = "aws:rds/instance:Instance"
@@ -57,6 +44,7 @@ KEY = "aws:kms/key:Key"
 LISTENER = "aws:lb/listener:Listener"
 LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
 LOAD_BALANCER = "aws:lb/loadBalancer:LoadBalancer"
+LOGGING = "aws:s3/bucketLogging:BucketLogging"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 PASSWORD = "random:index/randomPassword:RandomPassword"
 PROVIDER = "pulumi:providers:aws"
@@ -96,50 +84,6 @@ UNBOUND = {
 }
 
 
-def deploy(stack: str, *, preview: bool = False, **changes: Any) -> Graph:
-    """Graph of a committed stack file with what only its operator knows.
-
-    changes: top-level keys to replace; None removes one.
-    """
-    return _deploy(stack, preview, json.dumps(changes))
-
-
-@cache
-def _deploy(stack: str, preview: bool, changes: str) -> Graph:
-    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
-    config: dict[str, Any] = yaml.safe_load(text)["config"]
-    domain = config["stromhaltig:domain"]
-    config |= {
-        "stromhaltig:domain": {**domain, "zone_id": ZONE},
-        "stromhaltig:image": {"ref": IMAGE},
-        "stromhaltig:monitoring": {**config["stromhaltig:monitoring"], **ALERTED},
-        "stromhaltig:secrets": OPERATORS,
-    }
-    config |= {f"stromhaltig:{k}": v for k, v in json.loads(changes).items()}
-    graph = Graph()
-    graph.build(
-        _program,
-        preview=preview,
-        stack=stack,
-        config={
-            key: value if isinstance(value, str) else json.dumps(value)
-            for key, value in config.items()
-            if value is not None
-        },
-        secret_config=["stromhaltig:secrets"],
-    )
-    return graph
-
-
-def _program() -> None:
-    runpy.run_path(str(ROOT / "__main__.py"))
-
-
-def everything(*, preview: bool = False, **changes: Any) -> Graph:
-    """Production with every option."""
-    return deploy("production", preview=preview, **{**EVERYTHING, **changes})
-
-
 @dataclass(frozen=True, kw_only=True)
 class Option:
     """What a key of the stack file stands for.
@@ -172,7 +116,7 @@ OPTIONS = {
     ),
     "jobs": Option(
         components=frozenset({"BackupBucket", "ScheduledTask"}),
-        types=("aws:scheduler/",),
+        types=("aws:scheduler/", "aws:s3/bucketLogging"),
     ),
     "monitoring": Option(
         components=frozenset(
@@ -297,7 +241,7 @@ def test_stacks_differ_by_what_their_files_name_and_nothing_else(production, sta
     assert components(production) - optional == components(staging) - optional
     assert components(production) - components(staging) == {
         *("Autoscaling", "BackupPlan", "Cache", "CacheAlarms"),
-        *("Firewall", "FirewallAlarms", "HealthCheck"),
+        *("Dashboard", "Firewall", "FirewallAlarms", "HealthCheck"),
     }
     assert components(staging) <= components(production)
 
@@ -319,7 +263,7 @@ def test_the_environment_decides_on_protection_and_nothing_else(production):
 
 
 def test_an_unchanged_program_makes_no_new_revision():
-    first, second = (_deploy.__wrapped__("production", False, "{}") for _ in "12")
+    first, second = (deploy_again("production") for _ in "12")
     assert (
         app_task(first)["containerDefinitions"]
         == app_task(second)["containerDefinitions"]
@@ -871,6 +815,29 @@ def test_outputs_name_what_was_made(stack):
     assert outputs["backups"] == buckets[f"{outputs['cluster']}-backups"]
 
 
+def test_access_to_every_bucket_but_that_of_the_logs_is_logged_in_it(stack):
+    logs = stack.exports["access_logs"]
+    logged = {log["bucket"]: log["targetBucket"] for log in stack.all(LOGGING)}
+    names = {bucket.outputs["bucket"] for bucket in stack.all(BUCKET)}
+    assert logged == dict.fromkeys(names - {logs}, logs)
+
+
+def delivering(graph: Graph) -> set[str]:
+    """Services that the policy of the log bucket lets in."""
+    name = f"{graph.one(SERVICE).name}-logs"
+    policy = graph.policy("aws:s3/bucketPolicy:BucketPolicy", name)
+    allowing = [s for s in policy["Statement"] if s["Effect"] == "Allow"]
+    return {statement["Principal"]["Service"] for statement in allowing}
+
+
+def test_logs_are_taken_from_what_the_stack_has(production):
+    balancer = "logdelivery.elasticloadbalancing.amazonaws.com"
+    backups, cdn = "logging.s3.amazonaws.com", "delivery.logs.amazonaws.com"
+    assert delivering(production) == {balancer, backups}
+    assert delivering(everything()) == {balancer, backups, cdn}
+    assert delivering(deploy("production", jobs=None)) == {balancer}
+
+
 def test_a_stack_without_an_image_is_refused():
     settings = _settings("production")
     without = settings.model_copy(
@@ -1070,5 +1037,5 @@ def test_the_number_of_resources_grows_by_as_much_for_each_address():
 
 def test_everything_is_described_in_seconds():
     begin = time.process_time()
-    _deploy.__wrapped__("production", False, json.dumps(EVERYTHING))
+    deploy_again("production", **EVERYTHING)
     assert time.process_time() - begin < 6

@@ -33,7 +33,7 @@ from components.deploy_role import GITHUB, DeployRole, DeployRoleArgs, bounded_r
 from components.state_backend import StateBackendFacts
 from names import CACHE_LIMIT, LOAD_BALANCER_LIMIT, bounded
 from tests.graph import Graph, Recorded
-from tests.unit.test_aws_stack import deploy
+from tests.stacks import deploy
 
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 POLICY = "aws:iam/policy:Policy"

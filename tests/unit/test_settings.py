@@ -171,8 +171,9 @@ class TestShape:
             ),
             (
                 {"network": {"interface_endpoints": ["kms", "ecr.apj"]}},
-                'network.interface_endpoints[1]: "ecr.apj" is not one of ecr.api, '
-                "ecr.dkr, kms, logs, monitoring, secretsmanager, ssmmessages. "
+                'network.interface_endpoints[1]: "ecr.apj" is not one of ec2, '
+                "ecr.api, ecr.dkr, kms, logs, monitoring, secretsmanager, ssm, "
+                "ssmmessages. "
                 'Did you mean "ecr.api"?',
             ),
             (
