@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import iam
-from components.bucket import Expiry, make_bucket
+from components.bucket import AccessLogs, Expiry, make_bucket
 from names import BUCKET_LIMIT, bounded
 
 DUMPS = "dumps/"
@@ -16,6 +16,9 @@ DUMPS = "dumps/"
 
 UPLOADS = "uploads/"
 """Prefix of the archives of uploaded files."""
+
+ACCESS_LOGS = "s3/backups/"
+"""Prefix of the logs of access to backups, in the log bucket."""
 
 NONCURRENT_DAYS = 7
 """Time to get a backup back that was overwritten or deleted."""
@@ -29,6 +32,8 @@ class BackupBucketArgs:
     kms_key_arn: customer key that encrypts them.
     dump_days, archive_days: days until a dump, or an archive of uploads, is deleted
         (1 or more); as the deployment guide has it ("Backup & Recovery").
+    access_log_bucket: log bucket that `access_log_statement` is in the policy of; to
+        be known only once it is there, for S3 looks for it. None logs nothing.
     keep: whether a bucket with backups in it refuses to be deleted.
     """
 
@@ -36,6 +41,7 @@ class BackupBucketArgs:
     kms_key_arn: pulumi.Input[str]
     dump_days: int = 30
     archive_days: int = 7
+    access_log_bucket: pulumi.Input[str] | None = None
     keep: bool
 
     def __post_init__(self) -> None:
@@ -58,8 +64,9 @@ class BackupBucket(pulumi.ComponentResource):
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
 
     Nobody outside of the account is let in, whatever else the policy may say one day
-    (S3.6). `may_write` is all that a job needs: it deletes no backup and reads only
-    those of its kind, and what it overwrites can be got back.
+    (S3.6). With a log bucket, each access is written down (S3.9). `may_write` is all
+    that a job needs: it deletes no backup and reads only those of its kind, and what it
+    overwrites can be got back.
     """
 
     bucket_name: pulumi.Output[str]
@@ -76,7 +83,7 @@ class BackupBucket(pulumi.ComponentResource):
     ) -> None:
         super().__init__("stromhaltig:aws:BackupBucket", name, None, opts)
         bucket = make_bucket(
-            bounded(f"{name}-backups", BUCKET_LIMIT),
+            _bucket_name(name),
             expiries=[
                 Expiry(
                     id=prefix.rstrip("/"),
@@ -93,6 +100,11 @@ class BackupBucket(pulumi.ComponentResource):
                 args.account_id, args.kms_key_arn
             ).apply(lambda known: _statements(arn, *known)),
             kms_key_arn=args.kms_key_arn,
+            access_logs=(
+                AccessLogs(bucket=args.access_log_bucket, prefix=ACCESS_LOGS)
+                if args.access_log_bucket is not None
+                else None
+            ),
             force_destroy=not args.keep,
             parent=self,
         )
@@ -115,6 +127,34 @@ class BackupBucket(pulumi.ComponentResource):
         return pulumi.Output.all(self.bucket_arn, self._kms_key_arn).apply(
             lambda known: _write_statements(prefix, *known)
         )
+
+
+def access_log_statement(
+    name: str, log_bucket_arn: str, account_id: str
+) -> dict[str, object]:
+    """Return what the policy of the log bucket has to allow.
+
+    name: of the backup bucket, which is made later: only what its ARN begins with is
+        known by now.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+    """
+    partition = iam.place_of(log_bucket_arn).partition
+    return {
+        "Sid": "BackupsLogAccess",
+        "Effect": "Allow",
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"{log_bucket_arn}/{ACCESS_LOGS}*",
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": account_id},
+            "ArnLike": {"aws:SourceArn": f"arn:{partition}:s3:::{_bucket_name(name)}*"},
+        },
+    }
+
+
+def _bucket_name(name: str) -> str:
+    return bounded(f"{name}-backups", BUCKET_LIMIT)
 
 
 def _statements(

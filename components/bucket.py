@@ -38,12 +38,25 @@ class Expiry:
     noncurrent_days: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class AccessLogs:
+    """Where S3 writes down each access to a bucket.
+
+    bucket: in the same region, with S3's own keys; its policy lets S3 deliver.
+    prefix: what the names of the logs begin with.
+    """
+
+    bucket: pulumi.Input[str]
+    prefix: str
+
+
 def make_bucket(
     name: str,
     *,
     expiries: Sequence[Expiry],
     statements: Callable[[str], pulumi.Input[Sequence[Mapping[str, object]]]],
     kms_key_arn: pulumi.Input[str] | None = None,
+    access_logs: AccessLogs | None = None,
     force_destroy: bool,
     parent: pulumi.Resource,
 ) -> Bucket:
@@ -57,6 +70,7 @@ def make_bucket(
     statements: of the policy, made of the bucket's ARN; before the one about TLS.
     kms_key_arn: customer key (S3.17), used by way of a bucket key, which asks KMS
         once for many objects; None for S3's own keys.
+    access_logs: where each access is logged (S3.9); None for nowhere.
     force_destroy: delete the bucket even when it holds objects.
     """
     child = pulumi.ResourceOptions(parent=parent)
@@ -104,6 +118,14 @@ def make_bucket(
         ),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[private]),
     )
+    if access_logs is not None:
+        aws.s3.BucketLogging(
+            name,
+            bucket=bucket.bucket,
+            target_bucket=access_logs.bucket,
+            target_prefix=access_logs.prefix,
+            opts=child,
+        )
     return Bucket(name=policy.bucket, arn=bucket.arn)
 
 

@@ -37,6 +37,7 @@ from components.encryption_key import EncryptionKey
 from components.events import EventNotifications, EventNotificationsArgs
 from components.health_check import HealthCheck, HealthCheckArgs
 from components.load_balancer import LoadBalancer
+from components.log_bucket import LogBucket
 from components.log_metrics import LogMetrics, LogMetricsArgs
 from components.notifications import Notifications, NotificationsArgs
 from components.scheduled_task import ScheduledTask, ScheduledTaskArgs
@@ -192,11 +193,13 @@ def jobs(
     service: Service,
     letters: DeadLetterQueue | None,
     alerting: Alerting | None,
+    logs: LogBucket,
     opts: pulumi.ResourceOptions,
 ) -> Jobs | None:
     """The app's jobs at the times of the settings, from the image of the service.
 
-    task: what the service's tasks are made of. opts: of the bucket, which holds data.
+    task: what the service's tasks are made of. logs: where access to the bucket is
+    logged. opts: of the bucket, which holds data.
     """
     wanted = settings.jobs
     if wanted is None or letters is None:
@@ -208,6 +211,7 @@ def jobs(
             kms_key_arn=key.arn,
             dump_days=wanted.dump_days,
             archive_days=wanted.archive_days,
+            access_log_bucket=logs.bucket_name,
             keep=settings.protect,
         ),
         opts,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import pulumi
 import pulumi_aws as aws
 
 import names
+from components.backup_bucket import access_log_statement
 from components.cache import PORT as CACHE_PORT
 from components.cache import Cache, CacheArgs
 from components.cdn import log_delivery_statement
@@ -120,7 +122,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             account_id=account_id,
             retention_days=settings.load_balancer.access_log_days,
             keep=settings.protect,
-            more_statements=[log_delivery_statement] if settings.cdn else [],
+            more_statements=_log_deliveries(settings),
         ),
         holds_data,
     )
@@ -176,6 +178,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         service=service,
         letters=letters,
         alerting=alerting,
+        logs=access_logs,
         opts=holds_data,
     )
     plan = operations.backups(
@@ -402,6 +405,16 @@ def _secrets(
         },
         passing=list(of_options),
     )
+
+
+def _log_deliveries(
+    settings: AwsSettings,
+) -> Sequence[Callable[[str, str], Mapping[str, object]]]:
+    """Who delivers access logs besides the load balancer."""
+    return [
+        *([log_delivery_statement] if settings.cdn else []),
+        *([partial(access_log_statement, settings.name)] if settings.jobs else []),
+    ]
 
 
 def _load_balancer(

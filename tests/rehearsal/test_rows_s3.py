@@ -30,6 +30,7 @@ ENCRYPTION = (
     "BucketServerSideEncryptionConfiguration"
 )
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+LOGGING = "aws:s3/bucketLogging:BucketLogging"
 OWNERSHIP = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
 VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
 
@@ -351,6 +352,57 @@ def versioning(site: Site) -> Case:
     )
 
 
+def log_bucket(site: Site) -> str:
+    """A bucket that takes logs below any prefix."""
+    name = make_bucket(site)
+    site.client("s3").put_bucket_policy(
+        Bucket=name, Policy=policy(statement(name, **deliveries()))
+    )
+    return name
+
+
+def deliveries() -> dict[str, Any]:
+    """What makes a statement about S3's deliveries of logs."""
+    return {
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+    }
+
+
+def logging(site: Site) -> Case:
+    s3 = site.client("s3")
+    target = log_bucket(site)
+    return Case(
+        inputs={
+            "bucket": make_bucket(site),
+            "targetBucket": target,
+            "targetPrefix": "s3/",
+        },
+        listing=lambda: [
+            name
+            for name in buckets(site)
+            if "LoggingEnabled" in s3.get_bucket_logging(Bucket=name)
+        ],
+        updates={"targetBucket": log_bucket(site), "targetPrefix": ""},
+        replaces={"bucket": make_bucket(site)},
+        drift=[
+            Drift(
+                act=lambda id: s3.put_bucket_logging(
+                    Bucket=id,
+                    BucketLoggingStatus={
+                        "LoggingEnabled": {
+                            "TargetBucket": target,
+                            "TargetPrefix": "elsewhere/",
+                        }
+                    },
+                ),
+                seen="targetPrefix",
+            )
+        ],
+        refused=[({"targetBucket": "app_logs"}, "hyphens")],
+    )
+
+
 class TestS3Rows(Conformance):
     cases: ClassVar[Mapping[str, Callable[[Site], Case]]] = {
         BUCKET: bucket,
@@ -360,6 +412,7 @@ class TestS3Rows(Conformance):
         LIFECYCLE: lifecycle,
         OWNERSHIP: ownership,
         VERSIONING: versioning,
+        LOGGING: logging,
     }
 
 
@@ -482,6 +535,48 @@ def test_versioning_goes_with_its_bucket(site: Site):
     owner, resource = Resource(BUCKET, site.aws), Resource(VERSIONING, site.aws)
     owner.up({})
     resource.up({"bucket": owner.id, "versioningConfiguration": {"status": "Enabled"}})
+    owner.destroy()
+    assert not resource.refresh()
+    resource.destroy()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Resource": "arn:aws:s3:::{name}/other/*"},
+        {"Principal": {"Service": "delivery.logs.amazonaws.com"}},
+        {"Action": "s3:GetObject"},
+        {"Effect": "Deny"},
+    ],
+)
+def test_logs_that_may_not_be_delivered_are_refused(
+    site: Site, changes: dict[str, Any]
+):
+    target = make_bucket(site)
+    program = {
+        "bucket": make_bucket(site),
+        "targetBucket": target,
+        "targetPrefix": "s3/",
+    }
+    resource = Resource(LOGGING, site.aws)
+    with pytest.raises(ClientError, match="InvalidTargetBucketForLogging"):
+        resource.up(program)
+    for_everybody = statement(target, Principal="*", Effect="Deny")
+    refusing = statement(target, **deliveries() | changes)
+    refusing["Resource"] = refusing["Resource"].format(name=target)
+    site.client("s3").put_bucket_policy(
+        Bucket=target, Policy=policy(refusing, for_everybody)
+    )
+    with pytest.raises(ClientError, match=r"InvalidTargetBucketForLogging.*'s3/'"):
+        resource.up(program)
+
+
+def test_logging_goes_with_its_bucket(site: Site):
+    owner, resource = Resource(BUCKET, site.aws), Resource(LOGGING, site.aws)
+    owner.up({})
+    resource.up(
+        {"bucket": owner.id, "targetBucket": log_bucket(site), "targetPrefix": "s3/"}
+    )
     owner.destroy()
     assert not resource.refresh()
     resource.destroy()

@@ -19,6 +19,7 @@ ENCRYPTION = (
     "aws:s3/bucketServerSideEncryptionConfiguration:"
     "BucketServerSideEncryptionConfiguration"
 )
+LOGGING = "aws:s3/bucketLogging:BucketLogging"
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 OWNERSHIP = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
 POLICY = "aws:s3/bucketPolicy:BucketPolicy"
@@ -147,6 +148,26 @@ def test_a_job_may_write_and_look_under_its_prefix_and_delete_nothing(graph):
     assert encrypt["Condition"] == {
         "StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}
     }
+
+
+def test_access_is_logged_under_a_prefix_once_that_is_allowed(graph):
+    def program() -> None:
+        logs = LogBucket(
+            "logs", LogBucketArgs(account_id=ACCOUNT, retention_days=1, keep=True)
+        )
+        BackupBucket("app", args(access_log_bucket=logs.bucket_name))
+
+    graph.build(program)
+    logging = graph.one(LOGGING)
+    assert logging["bucket"] == graph.one(BUCKET, "app-backups").outputs["bucket"]
+    assert logging["targetBucket"] == graph.one(BUCKET, "logs-logs").outputs["bucket"]
+    assert logging["targetPrefix"] == "s3/backups/"
+    assert graph.one(POLICY, "logs-logs").urn in logging.dependencies
+
+
+def test_without_a_bucket_for_logs_no_access_is_logged(graph):
+    build(graph)
+    assert graph.all(LOGGING) == []
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import pulumi
 import pytest
 
+from components.backup_bucket import (
+    ACCESS_LOGS,
+    BackupBucket,
+    BackupBucketArgs,
+    access_log_statement,
+)
 from components.log_bucket import LogBucket, LogBucketArgs
 from tests.graph import Graph
 
@@ -53,6 +61,37 @@ def test_only_load_balancers_of_the_account_deliver(graph):
             "aws:SourceArn": f"arn:aws:elasticloadbalancing:*:{ACCOUNT}:loadbalancer/*"
         },
     }
+
+
+@pytest.mark.parametrize("name", ["app", "a" * 80])
+def test_s3_delivers_logs_of_the_accounts_backups_below_their_prefix(graph, name):
+    def program() -> None:
+        LogBucket(
+            "app",
+            LogBucketArgs(
+                account_id=ACCOUNT,
+                retention_days=1,
+                keep=True,
+                more_statements=[partial(access_log_statement, name)],
+            ),
+        )
+        key = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234"
+        BackupBucket(
+            name, BackupBucketArgs(account_id=ACCOUNT, kms_key_arn=key, keep=True)
+        )
+
+    graph.build(program)
+    _, deliver, _ = graph.policy(POLICY, "app-logs")["Statement"]
+    assert deliver["Effect"] == "Allow"
+    assert deliver["Action"] == "s3:PutObject"
+    assert deliver["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+    arn = graph.one(BUCKET, "app-logs").outputs["arn"]
+    assert deliver["Resource"] == f"{arn}/{ACCESS_LOGS}*"
+    source = deliver["Condition"].pop("ArnLike")["aws:SourceArn"]
+    assert deliver["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    (backups,) = [b for b in graph.all(BUCKET) if b.name != "app-logs"]
+    assert source == f"arn:aws:s3:::{backups.name}*"
+    assert fnmatchcase(backups.outputs["arn"], source)
 
 
 def test_plain_http_is_refused_to_everybody(graph):
