@@ -83,6 +83,30 @@ def rehearsal() -> None:
 
 
 @app.command()
+def policies() -> None:
+    """What the policy pack adds to a preview, and what judging a state takes."""
+    from bench.policies import ROUNDS, previews
+    from policies.catalogue import POLICIES
+    from policies.evaluate import judge
+    from tests.stacks import STACKS, deploy
+
+    print(f"{len(POLICIES)} policies; median of {ROUNDS} previews each, in turns")
+    for stack in STACKS:
+        pairs = list(previews(ROOT, stack))
+        without, asked = (
+            statistics.median(times) for times in zip(*pairs, strict=True)
+        )
+        graph = deploy(stack).as_resources()
+        began = time.perf_counter()
+        judge(graph, POLICIES)
+        judged = time.perf_counter() - began
+        print(
+            f"{stack}: preview {without:.1f} s, with the pack {asked:.1f} s "
+            f"({asked - without:+.1f} s); judging {len(graph)} resources {judged:.2f} s"
+        )
+
+
+@app.command()
 def unit() -> None:
     """Wall time of the unit suite."""
     began = time.perf_counter()

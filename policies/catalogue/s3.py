@@ -28,6 +28,7 @@ from policies.types import (
     BUCKET_OWNERSHIP,
     BUCKET_POLICY,
     BUCKET_VERSIONING,
+    LOAD_BALANCER,
     PUBLIC_ACCESS_BLOCK,
 )
 from resource_graph import Resource, ResourceGraph
@@ -137,11 +138,20 @@ def access_logged(bucket: Resource, graph: ResourceGraph) -> Iterator[str]:
     """Who took what can be told afterwards."""
     if bucket.has("logging") or graph.referring(bucket, BUCKET_LOGGING, "bucket"):
         return
-    if graph.referring(bucket, BUCKET_LOGGING, "targetBucket"):
+    if _takes_access_logs(bucket, graph):
         # Logs of the access to logs would never end.
         return
     if not graph.referring(bucket, BUCKET, "logging"):
         yield "it has no access logging"
+
+
+def _takes_access_logs(bucket: Resource, graph: ResourceGraph) -> bool:
+    """Whether another bucket, or a load balancer, logs into it."""
+    return any(
+        graph.referring(name, BUCKET_LOGGING, "targetBucket")
+        or graph.referring(name, LOAD_BALANCER, "accessLogs")
+        for name in _policies(bucket, graph)
+    )
 
 
 @policy(
@@ -267,7 +277,7 @@ def _which(statement: Statement) -> str:
 
 
 def _policies(bucket: Resource, graph: ResourceGraph) -> list[Resource]:
-    """What may have a policy of the bucket."""
+    """The bucket with its policies: what has one, and what its name can come by."""
     return [bucket, *graph.referring(bucket, BUCKET_POLICY, "bucket")]
 
 

@@ -15,6 +15,7 @@ from policies.types import (
     BUCKET_OWNERSHIP,
     BUCKET_POLICY,
     BUCKET_VERSIONING,
+    LOAD_BALANCER,
     PUBLIC_ACCESS_BLOCK,
 )
 from resource_graph import Resource
@@ -212,6 +213,13 @@ CASES = (
                 comes_from={"logging": [LOGS]},
                 logging={"targetBucket": "logs-id"},
             ),
+            (BY_POLICY := resource(BUCKET, "named by its policy")),
+            (
+                LETS_IN := resource(
+                    BUCKET_POLICY, "lets in", comes_from={"bucket": [BY_POLICY]}
+                )
+            ),
+            resource(LOAD_BALANCER, comes_from={"accessLogs": [LETS_IN]}),
         ],
         bad={"left to its default": ([IT], "no access logging")},
     ),
