@@ -48,7 +48,15 @@ _UNKNOWNS = frozenset(
 )
 """How the engine writes a value that is not known yet (sdk/go/common/resource)."""
 
-_GONE = frozenset({"delete", "delete-replaced", "discard", "discard-replaced"})
+_GONE = frozenset(
+    {
+        "delete",
+        "delete-replaced",
+        "discard",
+        "discard-replaced",
+        "remove-pending-replace",
+    }
+)
 """Operations of a preview after which the resource is not there any more."""
 
 
@@ -235,8 +243,9 @@ def parse(content: Any) -> ResourceGraph:
     """
     if isinstance(content, Mapping) and isinstance(content.get("deployment"), Mapping):
         what, states = "state", content["deployment"].get("resources") or []
-        # What a failed replacement left to be deleted is on its way out.
-        states = [state for state in states if not state.get("delete")]
+        # What a failed replacement left to be deleted is on its way out, and what is
+        # only read is somebody else's.
+        states = [s for s in states if not (s.get("delete") or s.get("external"))]
     elif isinstance(content, Mapping) and isinstance(content.get("steps"), list):
         what, steps = "preview", content["steps"]
         _expect_all(content)

@@ -95,7 +95,8 @@ def cost(
         show.show_changes(before, after, Console())
     else:
         show.show(after, Console())
-    if limit is not None and after.usd > limit:
+    # By the cent, as it is printed.
+    if limit is not None and round(after.usd, 2) > limit:
         Console(stderr=True).print(
             f"{after.usd:,.2f} USD a month are more than the limit of {limit:,.2f}.",
             style="red",

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from cost import book
 from cost.book import Price, PriceBook
 
@@ -51,23 +53,27 @@ class PriceListError(Exception):
 class Refreshed:
     """What a refresh did.
 
-    changed: price -> before and after. missing: prices that the API has not (or not
-    exactly one of), which stay as they were.
+    changed: price -> before and after. missing: prices that the API has not, or several
+    of that differ. They stay as they were, but for a book that is new: it is without
+    them, for they were those of another region.
     """
 
     file: Path
+    is_new: bool = False
     confirmed: list[str] = field(default_factory=list)
-    changed: dict[str, tuple[float, float]] = field(default_factory=dict)
+    changed: dict[str, tuple[str, str]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """The report, a line each."""
-        for id_, (before, after) in self.changed.items():
-            yield f"{id_}: {before:g} -> {after:g}"
+        left = "left out" if self.is_new else "left as it was"
+        if not self.is_new:
+            for id_, (before, after) in self.changed.items():
+                yield f"{id_}: {before} -> {after}"
         for id_, why in self.missing.items():
-            yield f"{id_}: left as it was, {why}"
+            yield f"{id_}: {left}, {why}"
         total = len(self.confirmed) + len(self.changed)
-        yield f"{self.file}: {total} prices read, {len(self.missing)} left."
+        yield f"{self.file}: {total} prices read, {len(self.missing)} {left}."
 
 
 def refresh(
@@ -88,15 +94,14 @@ def refresh(
 
     day = today or datetime.date.today()
     old = _book(region, folder)
-    report = Refreshed(book.path(region, folder))
+    is_new = region not in book.regions(folder)
+    report = Refreshed(book.path(region, folder), is_new)
     prices = {}
-    api = client or _client()
-    # What stays as it was in a book that is new was the price of another region.
-    keep = region in book.regions(folder)
     try:
+        api = client or _client()
         for id_, price in old.prices.items():
             read = _read(api, old, id_, price, day, report)
-            if keep or id_ not in report.missing:
+            if id_ not in report.missing or not is_new:
                 prices[id_] = read
     except (BotoCoreError, ClientError) as error:
         raise PriceListError(
@@ -144,24 +149,35 @@ def _read(
         found = _products(api, old.region, price, usage)
         if found:
             break
-    tiers = [_tiers(product, price.list_units) for product in found]
-    tiers = [product for product in tiers if product]
-    if len(tiers) != 1:
-        report.missing[id_] = f"the API has {len(tiers) or 'none'} of {price.usage}"
+    # Several that cost the same, such as backups of each engine, are as good as one.
+    prices = {tuple(_tiers(product, price.list_units)) for product in found} - {()}
+    if len(prices) != 1:
+        many = f"{len(prices)} different prices" if prices else "no price"
+        report.missing[id_] = f"the API has {many} of {price.usage}"
         return price
-    usd = tiers[0][0].usd
-    if usd == price.usd:
-        report.confirmed.append(id_)
-    else:
-        report.changed[id_] = (price.usd, usd)
-    return price.model_copy(
+    (tiers,) = prices
+    new = price.model_copy(
         update={
-            "usd": usd,
-            "tiers": tuple(tiers[0]) if price.tiers else (),
+            "usd": tiers[0].usd,
+            "tiers": tiers if price.tiers else (),
             "basis": "listed",
             "as_of": day,
             "note": "",
         }
+    )
+    if (new.usd, new.tiers) == (price.usd, price.tiers):
+        report.confirmed.append(id_)
+    else:
+        report.changed[id_] = (_figures(price), _figures(new))
+    return new
+
+
+def _figures(price: Price) -> str:
+    if not price.tiers:
+        return f"{price.usd:g}"
+    return ", ".join(
+        f"{tier.usd:g}" + (f" to {tier.up_to:g}" if tier.up_to else "")
+        for tier in price.tiers
     )
 
 
@@ -188,40 +204,64 @@ def _products(
         ],
     )
     products = [json.loads(text) for page in pages for text in page["PriceList"]]
-    return [
-        product
-        for product in products
-        if product["product"]["attributes"].get("regionCode") in (region, None, "")
-    ]
+    return [product for product in products if _region(product) in (region, "")]
+
+
+def _region(product: Mapping[str, Any]) -> str:
+    """Where a product is sold; empty when that is everywhere.
+
+    Data transfer says where from.
+    """
+    attributes: Mapping[str, str] = product["product"]["attributes"]
+    return attributes.get("regionCode") or attributes.get("fromRegionCode") or ""
 
 
 def _tiers(product: Mapping[str, Any], units: int) -> list[book.Tier]:
-    """The prices on demand of a product by amount; free first tiers are left out."""
+    """The prices on demand of a product by amount.
+
+    Free first tiers are left out, and with them a product that is only free: its price
+    is that of something else.
+    """
     terms = product.get("terms", {}).get("OnDemand", {}).values()
     rows = [row for term in terms for row in term["priceDimensions"].values()]
     rows.sort(key=lambda row: float(row["beginRange"]))
     tiers = [
         book.Tier(
-            up_to=None if row["endRange"] == "Inf" else float(row["endRange"]),
+            up_to=None if row["endRange"] == "Inf" else float(row["endRange"]) / units,
             usd=round(float(row["pricePerUnit"]["USD"]) * units, 10),
         )
         for row in rows
     ]
-    while len(tiers) > 1 and tiers[0].usd == 0:
+    while tiers and tiers[0].usd == 0:
         del tiers[0]
     return tiers
 
 
-def _write(new: PriceBook, file: Path) -> None:
-    import yaml
+class _Dumper(yaml.SafeDumper):
+    """Writes a day out each time, where YAML would refer to the first of its kind."""
 
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's
+        return True
+
+
+def _write(new: PriceBook, file: Path) -> None:
     pattern = file if file.exists() else book.path(PATTERN, file.parent)
     lines = pattern.read_text(encoding="utf-8").splitlines()
     head = [line for line in lines if line.startswith("#")]
     head[:1] = [f"# List prices of AWS in {new.region}, in USD, without tax, discounts"]
-    # Through JSON: YAML knows neither tuples nor our own mappings, but it knows dates.
-    content = json.loads(new.model_dump_json(exclude_defaults=True))
-    text = yaml.safe_dump(content, sort_keys=False, width=88)
+    content = _plain(new.model_dump(exclude_defaults=True))
+    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=88)
     beside = file.with_suffix(".new")
     beside.write_text("\n".join(head) + "\n" + text, encoding="utf-8")
     beside.replace(file)
+
+
+def _plain(value: Any) -> Any:
+    """The same in what YAML knows: no tuples, no whole numbers with a point."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from resource_graph import GraphError, ResourceGraph, parse, read
 
@@ -23,10 +24,12 @@ def graph_of(stack: str | None, file: Path | None, *, preview: bool) -> Resource
     if file is not None:
         return read(file)
     command = ["preview", "--json", "--show-sames"] if preview else ["stack", "export"]
-    return parse(json.loads(_pulumi(*command, "--stack", str(stack))))
+    return parse(_pulumi(*command, "--stack", str(stack)))
 
 
-def _pulumi(*arguments: str) -> str:
+def _pulumi(*arguments: str) -> Any:
+    """The JSON that a command prints."""
+    command = f"pulumi {' '.join(arguments)}"
     try:
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
@@ -39,7 +42,23 @@ def _pulumi(*arguments: str) -> str:
             "There is no `pulumi` on PATH. Install it, or give an exported state: "
             "--file state.json"
         ) from error
+    try:
+        printed = json.loads(done.stdout)
+    except ValueError:
+        printed = None
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
-        raise GraphError(f"pulumi {' '.join(arguments)}: {said}")
-    return done.stdout
+        said = done.stderr.strip() or _errors(printed) or done.stdout.strip()
+        raise GraphError(f"{command}: {said}")
+    if printed is None:
+        raise GraphError(f"{command} printed no JSON, but: {done.stdout.strip()}")
+    return printed
+
+
+def _errors(preview: Any) -> str:
+    """Why a preview failed, which its JSON says and nothing else."""
+    told = preview.get("diagnostics") if isinstance(preview, dict) else None
+    return "\n".join(
+        diagnostic["message"].strip()
+        for diagnostic in told or ()
+        if diagnostic.get("severity") == "error"
+    )

@@ -8,7 +8,14 @@ from typing import Any
 
 from policies.documents import as_list
 from policies.types import BACKUP_SELECTION, DATABASE, DATABASE_CLUSTER, FILE_SYSTEM
-from resource_graph import Mark, Resource, ResourceGraph, names
+from resource_graph import (
+    UNKNOWN,
+    Mark,
+    Resource,
+    ResourceGraph,
+    UndecidedError,
+    names,
+)
 
 _TAG = "aws:ResourceTag/"
 
@@ -25,7 +32,16 @@ def is_backed_up(resource: Resource, graph: ResourceGraph) -> bool:
 
     Raises UndecidedError where only an unknown value could say so.
     """
-    return any(selects(selection, resource) for selection in graph.of(BACKUP_SELECTION))
+    undecided = None
+    for selection in graph.of(BACKUP_SELECTION):
+        try:
+            if selects(selection, resource):
+                return True
+        except UndecidedError as error:
+            undecided = error
+    if undecided:
+        raise undecided
+    return False
 
 
 def selects(selection: Resource, resource: Resource) -> bool:
@@ -59,11 +75,27 @@ def _patterns(selection: Resource, key: str) -> list[str]:
 
 def _any_matches(patterns: Iterable[str], resource: Resource) -> bool:
     arn = resource.outputs.get("arn")
-    if not isinstance(arn, str):
-        beginning, key = _ARNS.get(resource.type, ("", ""))
-        end = resource.inputs.get(key)
-        arn = beginning + (end if isinstance(end, str) else "")
-    return any(fnmatchcase(arn, pattern) for pattern in patterns)
+    if isinstance(arn, str):
+        return any(fnmatchcase(arn, pattern) for pattern in patterns)
+    beginning, key = _ARNS.get(resource.type, ("", ""))
+    end = resource.inputs.get(key)
+    planned = beginning + (end if isinstance(end, str) else "")
+    fitting = [p for p in patterns if fnmatchcase(_at_best(planned, end, p), p)]
+    if any(fnmatchcase(planned, pattern) for pattern in fitting):
+        return True
+    if fitting:
+        raise UndecidedError("arn", UNKNOWN)
+    return False
+
+
+def _at_best(planned: str, end: Any, pattern: str) -> str:
+    """A planned ARN with what a pattern wants in place of what is not known of it."""
+    parts, wanted = planned.split(":"), pattern.split(":")
+    if len(parts) == len(wanted):
+        parts[3:5] = wanted[3:5]
+    if not isinstance(end, str) and wanted[-1].startswith(parts[-1]):
+        parts[-1] = wanted[-1]
+    return ":".join(parts)
 
 
 def _conditions(selection: Resource) -> list[Any]:

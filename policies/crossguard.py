@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pulumi_policy
 from pulumi_policy.proxy import UnknownValueError
 
-from policies.evaluate import failure, look, modernised
+from policies.evaluate import look, modernised
 from policies.exceptions import Accepted, parse
-from policies.model import Policy, Severity
+from policies.model import Policy
 from policies.types import current
 from resource_graph import UNKNOWN, Resource, ResourceGraph, UndecidedError
-
-_LEVELS: Mapping[Severity, pulumi_policy.EnforcementLevel] = {
-    Severity.LOW: pulumi_policy.EnforcementLevel.ADVISORY,
-    Severity.MEDIUM: pulumi_policy.EnforcementLevel.MANDATORY,
-    Severity.HIGH: pulumi_policy.EnforcementLevel.MANDATORY,
-    Severity.CRITICAL: pulumi_policy.EnforcementLevel.MANDATORY,
-}
-"""What stops an update, unless the policy's configuration says otherwise."""
 
 _CONFIG = pulumi_policy.PolicyConfigSchema(
     properties={"exceptions": {"type": "array", "items": {"type": "object"}}}
@@ -94,14 +88,32 @@ def _tell(
         return
     except Exception as error:
         # One policy that fails is a finding of its own, and not the end of the others.
-        report(failure(resource, error), resource.urn)
+        report(_failure(resource, error), resource.urn)
+
+
+def _failure(resource: Resource, error: Exception) -> str:
+    """How a policy that raised is told.
+
+    Without the error's own words: the engine hands over secrets in clear, and they may
+    be in them.
+    """
+    *_, place = traceback.extract_tb(error.__traceback__)
+    return (
+        f"the policy failed on {resource}: {type(error).__name__} in "
+        f"{Path(place.filename).name}:{place.lineno}"
+    )
 
 
 def _description(policy: Policy) -> dict[str, Any]:
     return {
         "name": policy.id,
         "description": policy.title,
-        "enforcement_level": _LEVELS[policy.severity],
+        # Unless the policy's configuration says otherwise.
+        "enforcement_level": (
+            pulumi_policy.EnforcementLevel.MANDATORY
+            if policy.severity.stops
+            else pulumi_policy.EnforcementLevel.ADVISORY
+        ),
         "severity": pulumi_policy.Severity(policy.severity.value),
         "framework": pulumi_policy.PolicyComplianceFramework(name=policy.source.value),
         "remediation_steps": policy.remedy,

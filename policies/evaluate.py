@@ -129,7 +129,7 @@ def judge(
         for outcome in outcomes
         for finding in outcome.findings
     }
-    open_questions = {outcome.policy.id for outcome in outcomes if outcome.undecided}
+    open_questions = {o.policy.id for o in outcomes if o.undecided or o.crashed}
     unused = [
         exception
         for exception in exceptions
@@ -181,13 +181,10 @@ def _outcome(
         except UndecidedError as error:
             outcome.undecided.append((resource, error.path))
         except Exception as error:
-            outcome.crashed = failure(resource, error)
+            outcome.crashed = (
+                f"the policy failed on {resource}: {type(error).__name__}: {error}"
+            )
     return outcome
-
-
-def failure(resource: Resource, error: Exception) -> str:
-    """How a policy that raised is reported."""
-    return f"the policy failed on {resource}: {type(error).__name__}: {error}"
 
 
 def _is_meant(exception: Accepted, graph: ResourceGraph) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -57,6 +57,13 @@ class Accepted(BaseModel):
         return today >= self.expires
 
 
+class _Loader(yaml.SafeLoader):
+    """Leaves days as text, so that one that cannot be is told with all else."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
+
+
 def load(file: Path = FILE, controls: Iterable[str] = ()) -> tuple[Accepted, ...]:
     """The exceptions in a YAML file.
 
@@ -65,10 +72,10 @@ def load(file: Path = FILE, controls: Iterable[str] = ()) -> tuple[Accepted, ...
     Raises ExceptionsError with every problem of the file.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = _Loader(file.read_text(encoding="utf-8")).get_single_data()
     except OSError as error:
         raise ExceptionsError(f"{file} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ExceptionsError(f"{file} is no YAML: {error}") from error
     return parse(content or [], str(file), controls)
 
@@ -80,22 +87,38 @@ def parse(
 
     Raises ExceptionsError with every problem, named by `origin` and place.
     """
+    if not isinstance(content, list):
+        raise ExceptionsError(f"{origin}: a list of exceptions is expected")
+    problems = []
     try:
         found = TypeAdapter(tuple[Accepted, ...]).validate_python(content)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        problems += [
+            f"{_place(content, *problem['loc'])}: {problem['msg']}"
             for problem in error.errors()
         ]
-        raise ExceptionsError("\n".join([f"{origin}:", *problems])) from error
-    known = set(controls)
-    strangers = sorted({e.control for e in found if known and e.control not in known})
-    if strangers:
-        raise ExceptionsError(
-            f"{origin}: no policy has the id {', '.join(strangers)}. "
-            "docs/policies.md lists them all"
-        )
+    problems += _strangers(content, frozenset(controls))
+    if problems:
+        raise ExceptionsError("\n  ".join([f"{origin}:", *problems]))
     return found
+
+
+def _strangers(content: list[Any], known: frozenset[str]) -> Iterator[str]:
+    for index, entry in enumerate(content):
+        control = entry.get("control") if isinstance(entry, Mapping) else None
+        if known and isinstance(control, str) and control not in known:
+            yield (
+                f"{_place(content, index)}: no policy has this id. "
+                "docs/policies.md lists them all"
+            )
+
+
+def _place(content: list[Any], index: int | str, *path: int | str) -> str:
+    """Which entry, counted from one and with its control, and what in it."""
+    entry = content[int(index)]
+    control = entry.get("control") if isinstance(entry, Mapping) else None
+    which = f"entry {int(index) + 1}" + (f" ({control})" if control else "")
+    return ", ".join([which, ".".join(map(str, path))] if path else [which])
 
 
 def _owner(urn: str) -> tuple[str, str]:

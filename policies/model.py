@@ -40,6 +40,11 @@ class Severity(StrEnum):
     HIGH = "high"
     CRITICAL = "critical"
 
+    @property
+    def stops(self) -> bool:
+        """Whether a finding stops an update; what is low is only told."""
+        return self is not Severity.LOW
+
 
 class Source(StrEnum):
     """Who asks for it."""

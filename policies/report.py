@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,14 @@ _STYLES = {
     Severity.MEDIUM: "yellow",
     Severity.LOW: "dim",
 }
+
+
+_HOLDS = "hold"
+_EXCEPTED = "hold with exceptions"
+_UNDECIDED = "undecided"
+_BROKEN = "broken"
+_FAILED = "failed themselves"
+_VERDICTS = (_HOLDS, _EXCEPTED, _UNDECIDED, _BROKEN, _FAILED)
 
 
 def show(graph: ResourceGraph, judgement: Judgement, console: Console) -> None:
@@ -71,16 +80,8 @@ def show(graph: ResourceGraph, judgement: Judgement, console: Console) -> None:
 def summary(judgement: Judgement) -> str:
     """The count of policies by what they say."""
     applying = [outcome for outcome in judgement.outcomes if outcome.applies]
-    counts = {
-        "hold": sum(outcome.passed and not outcome.findings for outcome in applying),
-        "hold with exceptions": sum(
-            outcome.passed and bool(outcome.findings) for outcome in applying
-        ),
-        "undecided": len(judgement.undecided),
-        "broken": sum(bool(outcome.open) for outcome in applying),
-        "failed themselves": len(judgement.crashed),
-    }
-    told = [f"{count} {what}" for what, count in counts.items() if count]
+    counts = Counter(map(_verdict, applying))
+    told = [f"{counts[what]} {what}" for what in _VERDICTS if counts[what]]
     return (
         f"{len(applying)} of {len(judgement.outcomes)} policies apply: "
         f"{', '.join(told) or 'none'}"
@@ -121,13 +122,25 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
+def _verdict(outcome: Outcome) -> str:
+    """The one word that counts: the worst of what a policy says."""
+    if outcome.crashed:
+        return _FAILED
+    if outcome.open:
+        return _BROKEN
+    if outcome.undecided:
+        return _UNDECIDED
+    return _EXCEPTED if outcome.findings else _HOLDS
+
+
 def _accepted(outcome: Outcome) -> dict[Accepted, list[str]]:
-    """Exception -> names of the resources that it covers."""
-    covered: dict[Accepted, list[str]] = {}
+    """Exception -> names of the resources that it covers, each once."""
+    covered: dict[Accepted, dict[str, str]] = {}
     for finding in outcome.findings:
         if finding.accepted:
-            covered.setdefault(finding.accepted, []).append(finding.resource.name)
-    return covered
+            resource = finding.resource
+            covered.setdefault(finding.accepted, {})[resource.urn] = resource.name
+    return {exception: list(names.values()) for exception, names in covered.items()}
 
 
 def _some(names: list[str]) -> str:

@@ -21,10 +21,12 @@ class Inspection:
     """A judgement, and an estimate of what a month costs.
 
     estimate: none where nothing has a price, as on a Docker host.
+    unpriced: why there is none where there could be one.
     """
 
     judgement: Judgement
     estimate: Estimate | None
+    unpriced: str = ""
 
     @property
     def facts(self) -> list[str]:
@@ -34,15 +36,18 @@ class Inspection:
             facts.append(summary(self.judgement))
         if self.estimate:
             facts.append(show.headline(self.estimate))
+        if self.unpriced:
+            facts.append(self.unpriced)
         return facts
 
     @property
     def problems(self) -> list[str]:
-        """What is open, and which policies failed."""
+        """What is open and stops an update, and which policies failed."""
         return [
             *(
                 f"{found.policy.id} {found.resource.name}: {found.text}"
                 for found in self.judgement.open
+                if found.policy.severity.stops
             ),
             *(f"{o.policy.id}: {o.crashed}" for o in self.judgement.crashed),
         ]
@@ -65,11 +70,14 @@ def inspect(state: Mapping[str, Any]) -> Inspection:
     """
     graph = parse(state)
     accepted = exceptions.load(controls=[policy.id for policy in POLICIES])
+    judgement = judge(graph, POLICIES, accepted)
     try:
         region = region_of(graph)
     except GraphError:
-        priced = None
-    else:
-        assumed = assumptions(profile_for(graph.stack))
-        priced = estimate(graph, book.load(region), assumed)
-    return Inspection(judgement=judge(graph, POLICIES, accepted), estimate=priced)
+        return Inspection(judgement=judgement, estimate=None)
+    if region not in book.regions():
+        why = f"not priced: there is no price book for {region}"
+        return Inspection(judgement=judgement, estimate=None, unpriced=why)
+    assumed = assumptions(profile_for(graph.stack))
+    priced = estimate(graph, book.load(region), assumed)
+    return Inspection(judgement=judgement, estimate=priced)

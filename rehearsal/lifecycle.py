@@ -12,12 +12,15 @@ from typing import Any, Protocol
 import yaml
 
 from cost import show
+from cost.book import BookError
+from policies.exceptions import ExceptionsError
 from rehearsal.inspection import inspect
 from rehearsal.provider.aws import ROWS
 from rehearsal.pulumi_cli import Event, Result
 from rehearsal.report import Report, Step
 from rehearsal.stages.stage import Stage, StageError, Thing, next_image
 from rehearsal.workspace import Workspace
+from resource_graph import GraphError
 
 PACK = ("--policy-pack", "program/policies")
 """How the first preview is told to ask the policies."""
@@ -316,7 +319,10 @@ class Lifecycle:
 
     def _inspect(self, step: Step) -> None:
         """What only the policies know that see everything, and what a month costs."""
-        found = inspect(self._state())
+        try:
+            found = inspect(self._state())
+        except (GraphError, ExceptionsError, BookError) as error:
+            raise StepFailedError(str(error)) from error
         if found.problems:
             raise StepFailedError("policies: " + "; ".join(found.problems))
         step.facts += found.facts

@@ -64,6 +64,7 @@ def serve(host: Sequence[str]) -> None:
     with subprocess.Popen(host, stdout=subprocess.PIPE, text=True) as behind:
         port = next(iter(behind.stdout or ()), "").strip()
         if not port.isdigit():
+            behind.kill()
             sys.exit(f"{host[0]} gave no port, but: {port!r}")
         channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=_ANY_SIZE)
         server = grpc.server(ThreadPoolExecutor(), options=_ANY_SIZE)

@@ -83,8 +83,8 @@ class Violation:
     urn: str
 
     def __str__(self) -> str:
-        name = self.urn.rpartition("::")[2]
-        return f"{self.policy} ({self.level}) {name}: {self.message}"
+        who = f"{self.policy} ({self.level}) {self.urn.rpartition('::')[2]}".rstrip()
+        return f"{who}: {self.message}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,10 +32,14 @@ def copy_program(target: Path) -> None:
     ):
         text = yaml.safe_dump({"config": config}, sort_keys=False)
         (target / f"Pulumi.{stack}.yaml").write_text(text, encoding="utf-8")
-    # What may go gets by with what staging gets by with.
+    # They get by with what production and staging get by with.
     exceptions = target / "policies" / "exceptions.yaml"
     text = exceptions.read_text(encoding="utf-8")
-    text = text.replace("[staging]", f"[staging, {DISPOSABLE}]")
+    for committed, others in (
+        ("production", f"{EVERYTHING}, {DISPOSABLE}"),
+        ("staging", DISPOSABLE),
+    ):
+        text = text.replace(f"[{committed}]", f"[{committed}, {others}]")
     exceptions.write_text(text, encoding="utf-8")
 
 

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from policies.catalogue import POLICIES
 from rehearsal import report
 from rehearsal.lifecycle import Lifecycle, StepFailedError
-from rehearsal.pulumi_cli import Event, Result
+from rehearsal.pulumi_cli import Event, Result, Violation
 from rehearsal.report import Report
 from rehearsal.stages import Drift, StageError, Supplies, Thing
 
 DATABASE = "urn:pulumi:production::stromhaltig::aws:rds/instance:Instance::db"
+KEY = "urn:pulumi:production::stromhaltig::aws:kms/key:Key::key"
 SERVICE = "urn:pulumi:production::stromhaltig::aws:ecs/service:Service::app"
 
 
@@ -25,9 +27,19 @@ def event(op: str, urn: str) -> Event:
     return Event(phase="done", op=op, urn=urn, type=urn.split("::")[2])
 
 
-def result(*events: Event, code: int = 0, stdout: str = "") -> Result:
+def result(
+    *events: Event,
+    code: int = 0,
+    stdout: str = "",
+    violations: Sequence[Violation] = (),
+) -> Result:
     return Result(
-        returncode=code, stdout=stdout, stderr="", seconds=0.1, events=list(events)
+        returncode=code,
+        stdout=stdout,
+        stderr="",
+        seconds=0.1,
+        events=list(events),
+        violations=list(violations),
     )
 
 
@@ -37,6 +49,7 @@ class Stack:
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
         self.state = ""
+        self.commands: list[str] = []
 
     def stack_config(self) -> dict[str, Any]:
         return self.config
@@ -125,8 +138,13 @@ def life(stack: Stack, scene: Scene) -> Callable[..., Lifecycle]:
         waiting = list(answers)
         told = Report("production", "3.250.0", "embedded")
         told.outputs = {"protected": protected}
+
+        def pulumi(*arguments: str) -> Result:
+            stack.commands.append(" ".join(arguments))
+            return waiting.pop(0)
+
         return Lifecycle(
-            lambda *arguments: waiting.pop(0),
+            pulumi,
             stack,
             scene,
             told,
@@ -150,6 +168,48 @@ def test_a_preview_that_touches_the_cloud_fails(life, scene):
     scene.there = {Thing("VPC", "vpc-1")}
     with pytest.raises(StepFailedError, match="the preview changed the cloud"):
         life(result()).preview()
+
+
+def violation(level: str) -> Violation:
+    return Violation(
+        policy="RDS.3", level=level, message="Encrypted\nit is not", urn=DATABASE
+    )
+
+
+def test_the_first_preview_asks_the_policies_and_no_other_does(life, stack):
+    alive = life(result(), result())
+    alive.preview()
+    alive.unchanged()
+    assert stack.commands == [
+        "preview --policy-pack program/policies",
+        "preview --diff",
+    ]
+    first, _ = alive._report.steps
+    assert first.facts == ["the policy pack let it pass", "nothing was touched"]
+
+
+def test_a_violation_in_the_first_preview_fails_it_and_is_named(life):
+    failing = life(result(code=1, violations=[violation("mandatory")]))
+    with pytest.raises(StepFailedError) as failure:
+        failing.preview()
+    assert str(failure.value) == (
+        "`pulumi preview --policy-pack program/policies` ended with 1:\n"
+        "RDS.3 (mandatory) db: Encrypted\nit is not"
+    )
+    (step,) = failing._report.steps
+    assert step.error == str(failure.value)
+
+
+def test_what_is_only_advised_fails_nothing(life):
+    passing = life(result(violations=[violation("advisory")]))
+    passing.preview()
+    assert passing._report.steps[0].error is None
+
+
+def test_what_is_only_advised_is_no_reason_of_another_failure(life):
+    answer = result(code=1, stdout="no space", violations=[violation("advisory")])
+    with pytest.raises(StepFailedError, match=r"ended with 1:\nno space$"):
+        life(answer).preview()
 
 
 @pytest.mark.parametrize("op", ["replace", "delete-replaced", "delete"])
@@ -293,6 +353,76 @@ def test_a_secret_in_clear_in_the_state_fails(life, stack, scene):
     assert "s3cret-value" not in str(failure.value)
 
 
+def exporting(*resources: tuple[str, dict[str, Any]], region: str) -> Result:
+    """A state with what a provider answered: nothing but an ARN."""
+    states = [
+        {
+            "urn": urn,
+            "type": urn.split("::")[2],
+            "custom": True,
+            "inputs": inputs,
+            "outputs": {"arn": f"arn:aws:any:{region}:123456789012:it"},
+        }
+        for urn, inputs in resources
+    ]
+    return result(stdout=json.dumps({"deployment": {"resources": states}}))
+
+
+def coming_up(
+    *resources: tuple[str, dict[str, Any]], region: str = "eu-central-1"
+) -> list[Result]:
+    """What the engine says to `up`, to its outputs, and to its state."""
+    exported = exporting(*resources, region=region)
+    return [result(), result(stdout='{"protected": true}'), exported]
+
+
+ROTATED = {"enableKeyRotation": True, "deletionWindowInDays": 30, "policy": "{}"}
+
+
+def test_what_is_up_is_judged_and_priced(life, stack):
+    alive = life(*coming_up((KEY, ROTATED)))
+    alive.up()
+    assert stack.commands[-1] == "stack export"
+    (step,) = alive._report.steps
+    judged, priced = step.facts[-2:]
+    assert f" of {len(POLICIES)} policies apply: " in judged
+    assert "USD a month, list price in eu-central-1" in priced
+    assert alive._report.cost["region"] == "eu-central-1"
+    assert alive._report.cost["usd"] >= 1  # the key itself
+
+
+def test_a_finding_after_up_fails_it_and_is_named(life):
+    failing = life(*coming_up((KEY, {**ROTATED, "enableKeyRotation": False})))
+    with pytest.raises(StepFailedError, match=r"^policies: KMS\.4 key: "):
+        failing.up()
+    (step,) = failing._report.steps
+    assert step.error.startswith("policies: KMS.4 key: ")
+
+
+def test_what_is_accepted_after_up_is_reported(life):
+    logs = KEY.replace("aws:kms/key:Key::key", "aws:cloudwatch/logGroup:LogGroup::app")
+    passing = life(*coming_up((logs, {"retentionInDays": 30, "kmsKeyId": "key"})))
+    passing.up()
+    assert list(passing._report.accepted) == ["CloudWatch.16"]
+    assert passing._report.accepted["CloudWatch.16"].startswith("until 2027-11-30: The")
+
+
+def test_a_state_that_nothing_can_be_said_of_fails_the_step(life):
+    failing = life(*coming_up())
+    with pytest.raises(StepFailedError, match="the state has no resources"):
+        failing.up()
+    (step,) = failing._report.steps
+    assert step.error is not None
+
+
+def test_a_region_without_prices_is_no_failure(life):
+    passing = life(*coming_up((KEY, ROTATED), region="eu-west-3"))
+    passing.up()
+    assert passing._report.cost == {}
+    facts = passing._report.steps[0].facts
+    assert facts[-1] == "not priced: there is no price book for eu-west-3"
+
+
 def test_a_failing_command_gives_the_engines_reasons(life):
     with pytest.raises(StepFailedError, match=r"`pulumi preview --diff` ended with 1:"):
         life(result(code=1, stdout="error: no")).unchanged()
@@ -314,6 +444,56 @@ def test_a_failed_step_fails_the_report_and_is_told_to_people_and_programs(life)
 
 def test_a_rehearsal_without_steps_has_not_passed():
     assert not Report("production", "3.250.0", "embedded").passed
+
+
+def shown(told: Report) -> list[str]:
+    """The lines that people see."""
+    console = Console(file=io.StringIO(), width=40)
+    report.show(told, console)
+    return console.file.getvalue().splitlines()
+
+
+def test_controls_that_are_not_met_are_listed_with_where_the_reasons_are():
+    told = Report("production", "3.250.0", "embedded")
+    assert "Controls not met, each with a reason" not in shown(told)
+    told.accepted = {"S3.17": "until 2027-11-30: It is.", "RDS.23": "until then: So."}
+    lines = shown(told)
+    at = lines.index("Controls not met, each with a reason")
+    assert lines[at + 1 : at + 3] == [
+        "  RDS.23, S3.17",
+        "  why: policies/exceptions.yaml",
+    ]
+    assert json.loads(told.as_json())["accepted"] == told.accepted
+
+
+def test_what_a_month_costs_is_listed_by_group_and_in_sum():
+    told = Report("production", "3.250.0", "embedded")
+    assert "A month, by list price" not in shown(told)
+    told.cost = {
+        "region": "eu-central-1",
+        "usd": 1234.75,
+        "groups": {"database": 1200.4, "network": 34.0, "dust": 0.35},
+        "unknown": [],
+    }
+    lines = shown(told)
+    at = lines.index("A month, by list price")
+    assert lines[at + 1 : at + 5] == [
+        "  1,200.40 USD  database",
+        "     34.00 USD  network",
+        "  1,234.75 USD  in eu-central-1, without tax",
+        "  itemised, with what is assumed: stromhaltig cost --help",
+    ]
+    assert json.loads(told.as_json())["cost"] == told.cost
+
+
+def test_what_has_no_price_is_counted_beside_the_sum():
+    told = Report("production", "3.250.0", "embedded")
+    unknown = [{"name": "a"}, {"name": "b"}]
+    told.cost = {"region": "eu-west-1", "usd": 0, "groups": {}, "unknown": unknown}
+    assert (
+        "      0.00 USD  in eu-west-1, without tax; 2 of unknown price not counted"
+        in shown(told)
+    )
 
 
 def test_what_a_release_waits_for_is_told_to_people():

@@ -14,7 +14,7 @@ import pytest
 
 from rehearsal.engine import Engine, ensure
 from rehearsal.processes import identity
-from rehearsal.pulumi_cli import PulumiError, create_stack, run_pulumi
+from rehearsal.pulumi_cli import PulumiError, Violation, create_stack, run_pulumi
 from rehearsal.workspace import Workspace
 from tests.rehearsal.programs import Heard, comes_true, ends, program
 
@@ -190,6 +190,47 @@ def test_a_failed_step_and_its_reasons_are_told_apart(fake, workspace):
     assert result.diagnostics[0].message == "the program's own words"
 
 
+def violates(policy, level, message, **more):
+    said = {"policyName": policy, "enforcementLevel": level, "message": message, **more}
+    return {"policyEvent": said}
+
+
+def test_violations_of_policies_are_read_and_come_first_among_the_reasons(
+    fake, workspace
+):
+    error = {"severity": "error", "message": "preview failed\n"}
+    engine = fake(
+        logs(
+            violates("S3.9", "advisory", "Logged\nit is not\n", resourceUrn=URN),
+            {"diagnosticEvent": error},
+            violates("S3.1", "mandatory", "Private\nit is not\n", resourceUrn=URN),
+            violates("tags", "mandatory", "Nobody owns the stack"),
+        )
+        + "; exit 1"
+    )
+    result = run_pulumi(engine, workspace, ["preview"])
+    assert result.violations == [
+        Violation(
+            policy="S3.9", level="advisory", message="Logged\nit is not", urn=URN
+        ),
+        Violation(
+            policy="S3.1", level="mandatory", message="Private\nit is not", urn=URN
+        ),
+        Violation(
+            policy="tags", level="mandatory", message="Nobody owns the stack", urn=""
+        ),
+    ]
+    assert result.errors == [
+        "S3.1 (mandatory) uploads: Private\nit is not",
+        "tags (mandatory): Nobody owns the stack",
+        "preview failed",
+    ]
+
+
+def test_without_a_pack_there_are_no_violations(fake, workspace):
+    assert run_pulumi(fake("true"), workspace, ["preview"]).violations == []
+
+
 def test_steps_are_told_and_timed_while_the_command_runs(fake, workspace, tmp_path):
     seen = tmp_path / "seen"
     engine = fake(
@@ -301,6 +342,49 @@ def test_the_real_engine_reports_a_program_that_fails(real, workspace, clone):
     result = run_pulumi(real, workspace, ["preview"])
     assert result.returncode != 0
     assert any("broken on purpose" in error for error in result.errors)
+
+
+PACK = """\
+from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
+
+def check(args, report):
+    report("it is there", args.urn)
+
+PolicyPack("guard", policies=[
+    ResourceValidationPolicy(
+        level.value, "Nothing is there", check, enforcement_level=level
+    )
+    for level in (EnforcementLevel.ADVISORY, EnforcementLevel.MANDATORY)
+])
+"""
+
+
+@pytest.mark.slow
+def test_the_real_engine_runs_a_pack_and_tells_what_it_finds(real, workspace, clone):
+    pack = clone / "pack"
+    pack.mkdir()
+    (pack / "PulumiPolicy.yaml").write_text("name: guard\nruntime: python\n")
+    (pack / "__main__.py").write_text(PACK)
+    (clone / "__main__.py").write_text("import pulumi\n")
+    create_stack(real, workspace)
+    able = real.running_packs(workspace.project_dir / "bin")
+    asking = ["preview", "--policy-pack", "program/pack"]
+    result = run_pulumi(able, workspace, asking)
+    assert result.returncode != 0
+    stack = "urn:pulumi:test::app::pulumi:pulumi:Stack::app-test"
+    message = "Nothing is there\nit is there"
+    assert result.violations == [
+        Violation(policy=level, level=level, message=message, urn=stack)
+        for level in ("advisory", "mandatory")
+    ]
+    assert result.errors[0] == f"mandatory (mandatory) app-test: {message}"
+
+    advised = PACK.replace(", EnforcementLevel.MANDATORY)", ",)")
+    (pack / "__main__.py").write_text(advised)
+    result = run_pulumi(able, workspace, asking)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [found.level for found in result.violations] == ["advisory"]
+    assert result.errors == []
 
 
 @pytest.mark.slow

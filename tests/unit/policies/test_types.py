@@ -1,0 +1,47 @@
+"""Type tokens, and what they were called before."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies import types
+from rehearsal.provider import schema
+
+TOKENS = {
+    name: value
+    for name, value in vars(types).items()
+    if name.isupper() and not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize(
+    ("older", "current"),
+    [
+        ("aws:s3/bucketV2:BucketV2", types.BUCKET),
+        ("aws:s3/bucketVersioningV2:BucketVersioningV2", types.BUCKET_VERSIONING),
+        ("aws:alb/loadBalancer:LoadBalancer", types.LOAD_BALANCER),
+        ("aws:applicationloadbalancing/listener:Listener", types.LISTENER),
+        ("aws:elasticloadbalancingv2/targetGroup:TargetGroup", types.TARGET_GROUP),
+        ("aws:alb/listenerRule:ListenerRule", types.LISTENER_RULE),
+        (types.DATABASE, types.DATABASE),
+        ("aws:alb/listenerCertificate:ListenerCertificate",) * 2,
+        ("somebody:else:Thing", "somebody:else:Thing"),
+    ],
+)
+def test_an_older_name_is_told_by_the_one_of_today(older: str, current: str):
+    assert types.current(older) == current
+
+
+def test_names_of_today_are_nobodys_older_ones():
+    assert {name: types.current(name) for name in TOKENS.values()} == {
+        name: name for name in TOKENS.values()
+    }
+
+
+def test_each_type_has_one_token():
+    assert len(set(TOKENS.values())) == len(TOKENS)
+
+
+@pytest.mark.parametrize("token", TOKENS.values())
+def test_each_token_is_a_type_that_can_be_made(token: str):
+    assert schema.resource(token).inputs
