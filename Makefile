@@ -69,6 +69,7 @@ check: .venv/dev.ready check-app ## lint, format, types, lock file, generated do
 	$(UV) lock --check
 	$(PYTHON) -m tools.config_reference --check
 	$(PYTHON) -m tools.guard_reference --check
+	$(PYTHON) -m tools.platform_reference --check
 
 check-app: app/node_modules/.ready
 	npm --prefix app run lint
@@ -82,6 +83,7 @@ format: .venv/dev.ready ## mend what ruff can mend
 docs: .venv/dev.ready ## write the documents that are generated from code
 	$(PYTHON) -m tools.config_reference --write
 	$(PYTHON) -m tools.guard_reference --write
+	$(PYTHON) -m tools.platform_reference --write
 
 bench: .venv/dev.ready ## measure what docs/benchmarks.md states
 	$(PYTHON) -m bench

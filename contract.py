@@ -230,8 +230,9 @@ VARIABLES: tuple[Variable, ...] = (
         "UPLOAD_DIR",
         Kind.PLATFORM,
         "/app/uploads",
-        "Directory of uploaded files; the platform mounts it writable. On AWS they "
-        "last with the option `uploads`; without it they go with the task.",
+        "Directory of uploaded files; the platform mounts it writable. On AWS and "
+        "Railway they last with the setting `uploads`; without it they go with the "
+        "container.",
         matching("an absolute path", r"(/[A-Za-z0-9._-]+)+"),
     ),
     Variable(
@@ -365,6 +366,19 @@ VARIABLES: tuple[Variable, ...] = (
 )
 
 
+def stand_in(variable: Variable, word: str) -> str:
+    """Return a value with a word in it that the app would take for a variable.
+
+    Raises:
+        ValueError: when its rule is not one that a word can meet.
+    """
+    candidates = (word, f"{word}.invalid", f"https://{word}@sentry.invalid/1")
+    for value in candidates:
+        if variable.rule.accepts(value):
+            return value
+    raise ValueError(f"no word stands in for {variable.name}")
+
+
 class EcsSecret(TypedDict, Generic[_T]):
     """A secret variable in an ECS container definition."""
 
@@ -435,8 +449,9 @@ class AppContract:
     client_dir: the client's build in the image, for a proxy that serves it itself.
     migrate_command: run to the end before a new version starts (guide: deploy.sh).
     jobs: run at set times.
-    uid, gid: the image's unprivileged user (guide: Dockerfile). The command that
-        starts the app is the image's own.
+    start_command: what starts the app: the image's own, for platforms that have to do
+        something before.
+    uid, gid: the image's unprivileged user (guide: Dockerfile).
     routes: what the app answers: the API, and the client for everything else.
     api_path: what every path of the API begins with.
     login_path: takes passwords, and so is what guessing is tried on.
@@ -455,6 +470,7 @@ class AppContract:
     client_dir: str = "/app/client/dist"
     migrate_command: tuple[str, ...] = ("npm", "run", "migrate")
     jobs: tuple[Job, ...] = JOBS
+    start_command: tuple[str, ...] = ("node", "dist/main.js")
     uid: int = 1001
     gid: int = 1001
     routes: tuple[str, ...] = ("/api/*", "/*")

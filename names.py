@@ -29,6 +29,9 @@ CACHE_LIMIT = 40 - AUTO_NAME_LENGTH
 BUCKET_LIMIT = 63 - AUTO_NAME_LENGTH
 """Logical name of an S3 bucket (AWS S3: 63)."""
 
+APP_LIMIT = 32
+"""Physical name of an app (DigitalOcean App Platform: 2 to 32)."""
+
 REPOSITORY_LIMIT = 256
 """Physical name of an ECR repository (AWS ECR: 2 to 256)."""
 

@@ -60,6 +60,8 @@ class HostArgs:
     swap_gib: size of the swap file in GiB, 0 for none.
     reboot_time: when a security update may restart the machine, in UTC. The backup
         runs at 02:30.
+    docker_disk: device with a file system that is mounted where Docker keeps its data.
+        Docker does not start without it.
 
     Raises:
         ValueError: every problem at once, a line each, with the remedy.
@@ -72,6 +74,7 @@ class HostArgs:
     ssh_per_minute: int = 120
     swap_gib: int = 2
     reboot_time: str = "04:00"
+    docker_disk: str | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -93,6 +96,7 @@ def render(args: HostArgs) -> str:
         ssh_per_minute=args.ssh_per_minute,
         swap_gib=args.swap_gib,
         reboot_time=args.reboot_time,
+        docker_disk=args.docker_disk,
         firewall=(_DIRECTORY / "firewall.sh").read_text(encoding="utf-8"),
         prepare=(_DIRECTORY / "prepare.sh").read_text(encoding="utf-8"),
     )
@@ -136,6 +140,8 @@ def _problems(args: HostArgs) -> Iterator[str]:
         yield f"swap_gib: {args.swap_gib} is not from 0 (none) to 64"
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", args.reboot_time):
         yield f'reboot_time: "{args.reboot_time}" is no time of day like 04:00'
+    if args.docker_disk and not re.fullmatch(r"/dev/[\w./-]+", args.docker_disk):
+        yield f'docker_disk: "{args.docker_disk}" is no device like /dev/sdb'
 
 
 def _key_problem(key: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops import cost, policies
+from ops import cost, env, policies
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,6 +12,7 @@ app = typer.Typer(
     help="Runs and watches Stromhaltig's stacks.",
 )
 app.add_typer(cost.app, name="cost")
+app.add_typer(env.app, name="env")
 app.command("policies")(policies.check)
 
 

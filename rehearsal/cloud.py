@@ -23,12 +23,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rehearsal.control import FAULTS, RECORDED, Control
+from rehearsal.control import FAULTS, RAILWAY, RECORDED, Control
 from rehearsal.provider.ledger import Entry, Ledger
 
 HOST = "127.0.0.1"
 START_SECONDS = 60
-PACKAGES = ("aws", "docker", "docker-build", "random", "tls")
+PACKAGES = ("aws", "digitalocean", "docker", "docker-build", "random", "tls")
 """Packages whose resources the provider server answers for."""
 
 
@@ -141,6 +141,18 @@ class EmbeddedCloud:
         """Let new recorded resources of a type and name never work, until `heal`."""
         fault = {"token": token, "name": name, "message": message}
         self._control("PUT", FAULTS, fault)
+
+    def start_railway(self, token: str) -> str:
+        """Start a Railway that takes a token; returns the URL of its API."""
+        return str(self._control("PUT", RAILWAY, {"token": token})["endpoint"])
+
+    def railway(self) -> dict[str, Any]:
+        """What exists at that Railway, as `rehearsal.railway.Railway.state` says it."""
+        return dict(self._control("GET", RAILWAY, {}))
+
+    def fail_railway(self, operation: str, message: str) -> None:
+        """Make every request of an operation fail there, until `heal`."""
+        self._control("PUT", FAULTS, {"operation": operation, "message": message})
 
     def heal(self) -> None:
         """Take all faults back."""

@@ -7,15 +7,21 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rehearsal.provider.ledger import Ledger
+from rehearsal.railway import Railway
 
 FAULTS = "/rehearsal/faults"
 """PUT {"action", "message"}: every call of this AWS action fails.
+PUT {"operation", "message"}: every request of this operation fails at Railway.
 PUT {"token", "name", "message"}: new recorded resources of this type and name never
-work. DELETE: heal both."""
+work. DELETE: heal all."""
 
 RECORDED = "/rehearsal/recorded"
 """GET: all recorded resources. PUT {"token", "id", "inputs"}: change one.
 DELETE {"token", "id"}: remove one."""
+
+RAILWAY = "/rehearsal/railway"
+"""PUT {"token"}: start a Railway that takes this token, and tell where its API is.
+GET: what exists there."""
 
 _Start = Callable[..., Any]
 _Environ = dict[str, Any]
@@ -33,6 +39,7 @@ class Control:
         self._application = application
         self._ledger = ledger
         self._messages: dict[str, str] = {}
+        self._railway = Railway()
 
     def __call__(self, environ: _Environ, start_response: _Start) -> Iterable[bytes]:
         """Answer one request."""
@@ -41,6 +48,11 @@ class Control:
             return _answer(start_response, None)
         if environ.get("PATH_INFO") == RECORDED:
             return self._recorded(environ, start_response)
+        if environ.get("PATH_INFO") == RAILWAY:
+            if environ["REQUEST_METHOD"] == "PUT":
+                endpoint = self._railway.start(_body(environ)["token"])
+                return _answer(start_response, {"endpoint": endpoint})
+            return _answer(start_response, self._railway.state())
         # JSON protocols name the action in a header, as Service_Version.Action.
         action = environ.get("HTTP_X_AMZ_TARGET", "").split(".")[-1]
         if action in self._messages:
@@ -52,8 +64,11 @@ class Control:
         if method == "DELETE":
             self._messages.clear()
             self._ledger.heal()
+            self._railway.heal()
         elif "action" in fault:
             self._messages[fault["action"]] = fault["message"]
+        elif "operation" in fault:
+            self._railway.fail(fault["operation"], fault["message"])
         else:
             self._ledger.break_new(fault["token"], fault["name"], fault["message"])
 

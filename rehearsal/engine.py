@@ -63,6 +63,11 @@ _CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _LANGUAGE_HOST = "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"
 _SDK = "github.com/pulumi/pulumi/sdk/v3"
 _STAMP = f"{_SDK}/go/common/version.Version"
+_SCRIPTS = (
+    "python/cmd/pulumi-language-python-exec",  # starts programs
+    "python/dist/pulumi-resource-pulumi-python",  # starts dynamic providers
+)
+"""Parts of the engine that are not compiled: files of the sdk module."""
 
 Origin = Literal["path", "installer", "build"]
 Mode = Literal["auto", "path", "installer", "build"]
@@ -230,6 +235,9 @@ class _Bootstrap:
                 return engine
             modules = (self._cli_module, self._host_module)
             go = find_go(modules, self._cache, self._progress)
+            if _compiled(self._built):
+                self._complete(go)
+                return _made(self._built, "build")
             with (
                 self._progress.busy(f"Building Pulumi {VERSION} with Go") as step,
                 staged(self._built) as folder,
@@ -245,12 +253,19 @@ class _Bootstrap:
                     program = bin_dir / package.rpartition("/")[2]
                     stamp = f"{_STAMP}=v{version}"
                     compiler.build(module, package, program, stamp=stamp)
-                launcher = bin_dir / "pulumi-language-python-exec"
-                sdk = compiler.source(self._cli_module, _SDK)
-                shutil.copyfile(sdk / "python" / "cmd" / launcher.name, launcher)
-                launcher.chmod(0o755)
+                _add_scripts(compiler.source(self._cli_module, _SDK), bin_dir)
                 _proven(folder)
             return _made(self._built, "build")
+
+    def _complete(self, go: Path) -> None:
+        """Give an engine the scripts that it was built without, when none asked."""
+        with (
+            self._progress.busy(f"Completing Pulumi {VERSION}") as step,
+            processes.Guard() as guard,
+        ):
+            compiler = Compiler(go, guard, step.update)
+            sdk = compiler.source(self._cli_module, _SDK)
+            _add_scripts(sdk, self._built / "bin")
 
     def _pins(self) -> str:
         """A name for exactly these pinned modules."""
@@ -318,11 +333,12 @@ def _fetch(url: str) -> bytes:
 
 
 def _kept(folder: Path, origin: Origin) -> Engine | None:
-    """The engine of a cache folder; none when there is none that works."""
+    """The engine of a cache folder; none when there is none that is whole and works."""
     try:
-        return _made(folder, origin)
+        engine = _made(folder, origin)
     except EngineError:
         return None
+    return None if _missing(folder) else engine
 
 
 def _made(folder: Path, origin: Origin) -> Engine:
@@ -331,11 +347,46 @@ def _made(folder: Path, origin: Origin) -> Engine:
     return Engine(pulumi, _version(pulumi), origin, bin_dir)
 
 
+def _compiled(folder: Path) -> bool:
+    """Whether a cache folder holds our version, and lacks nothing but scripts."""
+    try:
+        version = _version(folder / "bin" / "pulumi")
+    except EngineError:
+        return False
+    scripts = {Path(script).name for script in _SCRIPTS}
+    return version == VERSION and scripts.issuperset(_missing(folder))
+
+
+def _missing(folder: Path) -> list[str]:
+    """Programs that an engine needs beside it, and that the folder does not hold."""
+    scripts = (Path(script).name for script in _SCRIPTS)
+    return [
+        name
+        for name in ("pulumi-language-python", *scripts)
+        if not os.access(folder / "bin" / name, os.X_OK)
+    ]
+
+
+def _add_scripts(sdk: Path, bin_dir: Path) -> None:
+    """Copy scripts out of the sdk's source; each appears whole or not at all.
+
+    Raises EngineError when that fails, as on a full disk.
+    """
+    for script in _SCRIPTS:
+        target = bin_dir / Path(script).name
+        part = target.with_name(f"{target.name}.part")
+        try:
+            shutil.copyfile(sdk / script, part)
+            part.chmod(0o755)
+            part.replace(target)
+        except OSError as error:
+            raise EngineError(f"{target} cannot be made: {error}") from error
+
+
 def _proven(folder: Path) -> None:
     """Raise EngineError unless the folder holds a whole engine of our version."""
     version = _version(folder / "bin" / "pulumi")
     if version != VERSION:
         raise EngineError(f"version {version} came out where {VERSION} was asked for")
-    for name in ("pulumi-language-python", "pulumi-language-python-exec"):
-        if not os.access(folder / "bin" / name, os.X_OK):
-            raise EngineError(f"no executable `{name}` came with Pulumi {version}")
+    if missing := _missing(folder):
+        raise EngineError(f"no executable `{missing[0]}` came with Pulumi {version}")

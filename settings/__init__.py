@@ -3,9 +3,9 @@
 Everything in `Pulumi.<stack>.yaml` passes through here and nowhere else. Problems
 are collected, not raised one by one, and no message holds a secret.
 
-`model` has what every platform shares, `aws` and `docker` what only these have,
-`forms` the forms that values take, `parsing` the way from a stack file to settings or
-a message.
+`model` has what every platform shares, a module or package of each platform's name what
+only that one has, `forms` the forms that values take, `parsing` the way from a stack
+file to settings or a message.
 """
 
 from __future__ import annotations
@@ -19,21 +19,25 @@ from settings.aws import (
     Registry,
     Service,
 )
+from settings.digitalocean import DigitalOceanSettings
 from settings.docker import DockerSettings
 from settings.model import NAMESPACE, Domain, Image, Settings
 from settings.parsing import PLATFORMS, SettingsError, load, parse
+from settings.railway import RailwaySettings
 
 __all__ = [
     "NAMESPACE",
     "PLATFORMS",
     "AwsSettings",
     "Database",
+    "DigitalOceanSettings",
     "DockerSettings",
     "Domain",
     "Image",
     "LoadBalancer",
     "Logs",
     "Network",
+    "RailwaySettings",
     "Registry",
     "Service",
     "Settings",

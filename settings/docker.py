@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from contract import APP, Kind, Variable, matching
+from contract import Kind, Variable, matching
 from settings import forms
 from settings.model import CHECKS as COMMON_CHECKS
 from settings.model import Check, Group, Problem, Settings
@@ -399,7 +399,7 @@ def _the_database_takes_every_connection(
     settings: DockerSettings,
 ) -> Iterator[Problem]:
     database, replicas = settings.database, settings.service.replicas
-    pool = int(APP.environment(settings.app)["DB_POOL_MAX"])
+    pool = int(settings.app_value("DB_POOL_MAX"))
     needed = 2 * replicas * pool + _OTHER_CONNECTIONS
     if database.max_connections < needed:
         yield (

@@ -454,4 +454,8 @@ def present(field: FieldInfo) -> FieldInfo:
     """Return the field without the choice of leaving it out."""
     if get_origin(field.annotation) not in (Union, UnionType):
         return field
-    return FieldInfo.from_annotation(get_args(field.annotation)[0])
+    there = FieldInfo.from_annotation(get_args(field.annotation)[0])
+    # Bounds, and words for what is accepted, are those of the whole field.
+    there.metadata = [*there.metadata, *field.metadata]
+    there.json_schema_extra = there.json_schema_extra or field.json_schema_extra
+    return there

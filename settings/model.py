@@ -16,13 +16,16 @@ from settings import forms
 NAMESPACE: Final = f"{names.PROJECT}:"
 """What every key of ours begins with in a stack file."""
 
+_PROVIDERS: Final = ("aws:", "digitalocean:")
+"""Namespaces of a provider's own settings that we read too."""
+
 Problem = tuple[str, str]
 """Where (a path without the namespace) and what, with the remedy."""
 
 
 def full_key(path: str) -> str:
     """Return a path as the stack file has it: with a namespace."""
-    return path if path.startswith("aws:") else f"{NAMESPACE}{path}"
+    return path if path.startswith(_PROVIDERS) else f"{NAMESPACE}{path}"
 
 
 def set_command(stack: str, path: str, value: str = "", *, secret: bool = False) -> str:
@@ -141,6 +144,12 @@ class Settings(BaseModel):
     platform_secrets: ClassVar[tuple[Variable, ...]] = ()
     """Secrets that the platform takes beside the app's; each is optional."""
 
+    own_domain: ClassVar[bool] = False
+    """Whether the platform serves the app over HTTPS at a domain of its own."""
+
+    provider_secrets: ClassVar[frozenset[str]] = frozenset()
+    """Full keys of a provider's own settings that are to be encrypted."""
+
     stack: str = Field(alias="pulumi:stack", description="Name of the Pulumi stack.")
     environment: Literal["production", "staging"] = Field(
         "production",
@@ -152,8 +161,9 @@ class Settings(BaseModel):
     )
     domain: Annotated[Domain | None, BeforeValidator(_none_if_empty)] = Field(
         None,
-        description="Where the app is reached. Without a domain there is no "
-        "certificate and so no HTTPS: accepted in staging only.",
+        description="Where the app is reached. Without a domain AWS and a Docker host "
+        "have no certificate and so no HTTPS, which is accepted in staging only; "
+        "DigitalOcean and Railway give the app one of their own.",
     )
     image: Image = Field(Image(), description="What runs.")
     app: dict[str, forms.EnvironmentValue] = Field(
@@ -171,7 +181,8 @@ class Settings(BaseModel):
         False,
         description="Set to true and deploy before `pulumi destroy`: lifts the "
         "protection of what holds data. On AWS the database still leaves a final "
-        "snapshot; on a Docker host only production's backups stay.",
+        "snapshot; on a Docker host only production's backups stay; on DigitalOcean "
+        "nothing does.",
     )
 
     @property
@@ -183,6 +194,11 @@ class Settings(BaseModel):
     def production(self) -> bool:
         """Whether the stack is held to production's rules."""
         return self.environment == "production"
+
+    @property
+    def built_from_source(self) -> bool:
+        """Whether the platform itself builds what runs, from a repository."""
+        return False
 
     @property
     def protect(self) -> bool:
@@ -197,6 +213,18 @@ class Settings(BaseModel):
             if APP.variable(name)
         }
 
+    def app_value(self, name: str) -> str:
+        """Return the value of one of the app's variables that has a default.
+
+        The default also stands in for a value that is wrong, which a rule of its own
+        tells: other rules still find something to look at.
+        """
+        variable = APP.variable(name)
+        if variable is None or variable.default is None:
+            raise KeyError(f"{name} is not a variable with a default")
+        value = self.app.get(name, variable.default)
+        return value if variable.rule.accepts(value) else variable.default
+
     def released(self) -> Self:
         """Return these settings with deletion protection lifted, to decommission."""
         return self
@@ -210,7 +238,7 @@ def _image_is_given_once(settings: Settings) -> Iterator[Problem]:
     image = settings.image
     if image.ref and image.context:
         yield "image", "has both ref and context. Keep one of them"
-    if not image.ref and not image.context:
+    if not image.ref and not image.context and not settings.built_from_source:
         yield (
             "image.ref",
             "is missing. Set it: "
@@ -264,7 +292,7 @@ def _production_pins_the_image(settings: Settings) -> Iterator[Problem]:
 
 
 def _production_has_a_domain(settings: Settings) -> Iterator[Problem]:
-    if settings.production and settings.domain is None:
+    if settings.production and settings.domain is None and not settings.own_domain:
         yield (
             "domain",
             "is missing, and production is served over HTTPS only. Set it: "

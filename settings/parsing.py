@@ -17,10 +17,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from contract import nearest_hint
-from settings import aws, docker, forms, model
+from settings import aws, digitalocean, docker, forms, model, railway
 from settings.aws import AwsSettings
+from settings.digitalocean import DigitalOceanSettings
 from settings.docker import DockerSettings
 from settings.model import NAMESPACE, Check, Problem, Settings, full_key, set_command
+from settings.railway import RailwaySettings
 
 _STACK: Final = "pulumi:stack"
 _PLATFORM: Final = f"{NAMESPACE}platform"
@@ -38,6 +40,8 @@ class Platform:
 PLATFORMS: Final[Mapping[str, Platform]] = {
     "aws": Platform(AwsSettings, aws.CHECKS),
     "docker": Platform(DockerSettings, docker.CHECKS),
+    "digitalocean": Platform(DigitalOceanSettings, digitalocean.CHECKS),
+    "railway": Platform(RailwaySettings, railway.CHECKS),
 }
 """Where the app can run, by the value of `platform`; the first is the default."""
 
@@ -106,9 +110,12 @@ def parse(
         raw = {k: v for k, v in raw.items() if k in known and k != _PLATFORM}
     raw[_STACK] = stack
 
-    misplaced = {key for key in raw if key in secret_keys and key != _SECRETS}
+    own = {_SECRETS, *platform.settings.provider_secrets}
+    misplaced = {key for key in raw if key in secret_keys and key not in own}
     problems += [(_path(key), _ENCRYPTED) for key in sorted(misplaced)]
     problems += _in_plain_text(stack, raw.get(_SECRETS), secret_keys)
+    open_keys = platform.settings.provider_secrets.intersection(raw) - {*secret_keys}
+    problems += [(key, _plain_text(stack, key)) for key in sorted(open_keys)]
     sound = {key: value for key, value in raw.items() if key not in misplaced}
     settings, wrong = _validated(platform.settings, sound)
     problems += wrong
@@ -146,8 +153,12 @@ def _in_plain_text(
     for name in secrets:
         if f"{_SECRETS}.{name}" not in secret_keys:
             path = f"secrets.{name}"
-            command = set_command(stack, path, secret=True)
-            yield path, f"is in plain text. Replace it by an encrypted one: {command}"
+            yield path, _plain_text(stack, path)
+
+
+def _plain_text(stack: str, path: str) -> str:
+    command = set_command(stack, path, secret=True)
+    return f"is in plain text. Replace it by an encrypted one: {command}"
 
 
 def _validated(
@@ -207,7 +218,7 @@ def _text(kind: type[Settings], stack: str, path: str, error: ErrorDetails) -> s
             )
         case "value_error":
             return str(error["ctx"]["error"])
-    if loc[0] == _SECRETS:
+    if loc[0] == _SECRETS or loc[0] in kind.provider_secrets:
         return f"is not text. Set it again: {set_command(stack, path, secret=True)}"
     field = _field(kind, loc)
     text = f"{_shown(value)} is not {forms.accepted(field)}"

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from contract import AppContract
-from settings import AwsSettings, DockerSettings, Settings
+from settings import (
+    AwsSettings,
+    DigitalOceanSettings,
+    DockerSettings,
+    RailwaySettings,
+    Settings,
+)
 from stacks import aws, docker_host
 from stacks.aws import AwsOutputs
 from stacks.docker_host import DockerOutputs
@@ -22,4 +28,12 @@ def deploy(settings: Settings, contract: AppContract) -> Outputs:
         return aws.deploy(settings, contract)
     if isinstance(settings, DockerSettings):
         return docker_host.deploy(settings, contract)
+    if isinstance(settings, DigitalOceanSettings):
+        from stacks import digitalocean  # two seconds, for its SDK
+
+        return digitalocean.deploy(settings, contract)
+    if isinstance(settings, RailwaySettings):
+        from stacks import railway  # for its HTTP client
+
+        return railway.deploy(settings, contract)
     raise TypeError(f"{type(settings).__name__} has no stack; write one in stacks/")

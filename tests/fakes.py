@@ -18,6 +18,10 @@ REGISTRY_PASSWORD = "the-token-of-the-registry"
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
+_RAILWAY = "pulumi-python:dynamic/railway:"
+# What ids of our own providers for Railway are made of.
+_RAILWAY_IDS = ("project_id", "environment_id", "volume_id", "service_id")
+
 _EC2_PREFIXES: Mapping[str, str] = {
     "aws:ec2/vpc:Vpc": "vpc",
     "aws:ec2/subnet:Subnet": "subnet",
@@ -80,6 +84,10 @@ _ARNS: Mapping[str, str] = {
     "aws:lb/listener:Listener": (
         "arn:aws:elasticloadbalancing:{region}:{account}:listener/app/{name}/{hex16}"
     ),
+    "aws:lb/listenerRule:ListenerRule": (
+        "arn:aws:elasticloadbalancing:{region}:{account}:listener-rule/app/{name}/"
+        "{hex16}/{hex16}/{hex16}"
+    ),
     "aws:rds/instance:Instance": "arn:aws:rds:{region}:{account}:db:{name}",
     "aws:s3/bucket:Bucket": "arn:aws:s3:::{name}",
     "aws:scheduler/scheduleGroup:ScheduleGroup": (
@@ -98,12 +106,25 @@ _ARN_IDS = frozenset(
         "aws:ecs/cluster:Cluster",
         "aws:ecs/service:Service",
         "aws:lb/listener:Listener",
+        "aws:lb/listenerRule:ListenerRule",
         "aws:lb/loadBalancer:LoadBalancer",
         "aws:lb/targetGroup:TargetGroup",
         "aws:secretsmanager/secret:Secret",
     }
 )
 
+
+# Types whose ID is a UUID.
+_UUIDS = frozenset(
+    {
+        "digitalocean:index/app:App",
+        "digitalocean:index/databaseCluster:DatabaseCluster",
+        "digitalocean:index/project:Project",
+        "digitalocean:index/uptimeCheck:UptimeCheck",
+        "digitalocean:index/volume:Volume",
+        "digitalocean:index/vpc:Vpc",
+    }
+)
 
 # Types whose ID is the last part of their ARN.
 _LAST_PART_IDS = frozenset(
@@ -142,8 +163,10 @@ def created(
     )
     if type_ in _EC2_PREFIXES:
         id_ = f"{_EC2_PREFIXES[type_]}-0{digest[:16]}"
-    elif type_ == "aws:kms/key:Key":
+    elif type_ == "aws:kms/key:Key" or type_ in _UUIDS:
         id_ = uuid
+    elif type_ == "digitalocean:index/droplet:Droplet":
+        id_ = str(int(digest[:7], 16))
     elif type_ in _LAST_PART_IDS:
         id_ = arn.rpartition("/")[-1]
     else:
@@ -151,6 +174,9 @@ def created(
     outputs: dict[str, Any] = {"arn": arn, "name": physical}
     if type_ in _COMPUTED:
         outputs |= _COMPUTED[type_](Created(id_, physical, arn, digest, inputs))
+    if type_.startswith(_RAILWAY):
+        known = {**inputs, **outputs}
+        id_ = "/".join(str(known[key]) for key in _RAILWAY_IDS if key in known)
     return id_, outputs
 
 
@@ -221,6 +247,33 @@ def _container(new: Created) -> dict[str, Any]:
     return {"name": new.name, **ended}
 
 
+def _cluster(new: Created) -> dict[str, Any]:
+    host = f"{new.name}-do-user-1-0.{new.digest[0]}.db.ondigitalocean.com"
+    return {
+        "clusterUrn": f"do:dbaas:{new.id}",
+        "host": host,
+        "privateHost": f"private-{host}",
+        "port": 25060,
+        "user": "doadmin" if new.inputs["engine"] == "pg" else "default",
+        "password": f"AVNS_{new.digest[:19]}",
+    }
+
+
+def _domain(new: Created) -> dict[str, Any]:
+    """A domain of Railway, with what its owner enters where it is managed."""
+    host = f"{new.digest[:8]}.up.railway.app"
+    name = new.inputs.get("domain_name")
+    record = {"type": "CNAME", "name": name, "value": host}
+    proof = {"type": "TXT", "name": f"_railway.{name}", "value": new.digest[:32]}
+    records = [record, proof] if name else []
+    return {"domain": name or host, "dns_records": records}
+
+
+def _revision(new: Created) -> str:
+    """Another one for each other set of inputs."""
+    return hashlib.sha256(repr(sorted(new.inputs.items())).encode()).hexdigest()[:16]
+
+
 _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
     "aws:acm/certificate:Certificate": _certificate,
     "aws:cloudfront/distribution:Distribution": lambda new: {
@@ -275,6 +328,39 @@ _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
     "aws:sqs/queue:Queue": lambda new: {
         "url": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{new.name}",
     },
+    "digitalocean:index/app:App": lambda new: {
+        "appUrn": f"do:app:{new.id}",
+        "defaultIngress": f"https://{new.inputs['spec']['name']}-"
+        f"{new.digest[:5]}.ondigitalocean.app",
+    },
+    "digitalocean:index/containerRegistry:ContainerRegistry": lambda new: {
+        "endpoint": f"registry.digitalocean.com/{new.name}",
+        "serverUrl": "registry.digitalocean.com",
+    },
+    "digitalocean:index/databaseCluster:DatabaseCluster": _cluster,
+    "digitalocean:index/databaseUser:DatabaseUser": lambda new: {
+        "password": f"AVNS_{new.digest[:19]}",
+    },
+    "digitalocean:index/droplet:Droplet": lambda new: {
+        "dropletUrn": f"do:droplet:{new.id}",
+    },
+    "digitalocean:index/reservedIp:ReservedIp": lambda new: {
+        "ipAddress": f"203.0.113.{int(new.digest[:2], 16)}",
+        "reservedIpUrn": f"do:reservedip:203.0.113.{int(new.digest[:2], 16)}",
+    },
+    "digitalocean:index/spacesBucket:SpacesBucket": lambda new: {
+        "bucketUrn": f"do:space:{new.name}",
+    },
+    "digitalocean:index/spacesKey:SpacesKey": lambda new: {
+        "accessKey": f"DO00{new.digest[:16].upper()}",
+        "secretKey": new.digest[:43],
+    },
+    "digitalocean:index/sshKey:SshKey": lambda new: {
+        "fingerprint": bytes.fromhex(new.digest[:32]).hex(":"),
+    },
+    "digitalocean:index/volume:Volume": lambda new: {
+        "volumeUrn": f"do:volume:{new.id}",
+    },
     "docker-build:index:Image": lambda new: {
         "contextHash": new.digest[::-1],
         "digest": f"sha256:{new.digest}" if new.inputs["push"] else "",
@@ -284,6 +370,26 @@ _COMPUTED: Mapping[str, Callable[[Created], dict[str, Any]]] = {
     "docker:index/remoteImage:RemoteImage": lambda new: {
         # The same reference is the same image; another one is another.
         "imageId": f"sha256:{hashlib.sha256(new.inputs['name'].encode()).hexdigest()}",
+    },
+    "pulumi-python:dynamic/railway:Deployment": lambda new: {
+        "deployment_id": _uuid(new.digest),
+        "status": "SUCCESS",
+    },
+    "pulumi-python:dynamic/railway:Domain": _domain,
+    "pulumi-python:dynamic/railway:Project": lambda new: {
+        "project_id": _uuid(new.digest),
+        "environment_id": _uuid(new.digest[::-1]),
+        "owned": True,
+    },
+    "pulumi-python:dynamic/railway:Service": lambda new: {
+        "service_id": _uuid(new.digest),
+        "revision": _revision(new),
+    },
+    "pulumi-python:dynamic/railway:Variables": lambda new: {
+        "revision": _revision(new),
+    },
+    "pulumi-python:dynamic/railway:Volume": lambda new: {
+        "volume_id": _uuid(new.digest),
     },
     "random:index/randomId:RandomId": _random_id,
     "random:index/randomPassword:RandomPassword": _password,
@@ -320,6 +426,23 @@ ANSWERS: Mapping[str, Answer] = {
         "authorizationToken": REGISTRY_PASSWORD,
         "proxyEndpoint": f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com",
         "expiresAt": "2026-01-01T12:00:00Z",
+    },
+    "digitalocean:index/getDatabaseCa:getDatabaseCa": lambda args: {
+        "id": args["clusterId"],
+        "clusterId": args["clusterId"],
+        "certificate": _pem("CERTIFICATE", args["clusterId"]),
+    },
+    "digitalocean:index/getDomain:getDomain": lambda args: {
+        "id": args["name"],
+        "name": args["name"],
+        "domainUrn": f"do:domain:{args['name']}",
+        "ttl": 1800,
+        "zoneFile": "",
+    },
+    "pulumi:pulumi:readStackOutputs": lambda args: {
+        "name": args["name"],
+        "outputs": {},
+        "secretOutputNames": [],
     },
     "aws:ssm/getParameter:getParameter": lambda args: {
         "id": args["name"],

@@ -6,13 +6,14 @@ landed, and keeps what the program asked for: inputs, parent, protection,
 dependencies, aliases. Only then is the absence of something assertable.
 
 A build fails when the program registers what a real engine or provider would
-refuse: an input its SDK does not know, the same URN twice, an output that was
-formatted instead of applied.
+refuse: an input its SDK does not know, or that a dynamic provider's own check finds
+wrong, the same URN twice, an output that was formatted instead of applied.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextvars
 import dataclasses
 import json
@@ -23,6 +24,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import dill
 import pulumi
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.output import UNKNOWN
@@ -37,6 +39,9 @@ from resource_graph import Mark, Resource, ResourceGraph
 from tests import fakes
 
 __all__ = ["UNKNOWN", "Graph", "Recorded"]
+
+# Where a resource carries its provider, if that is Python of the program's own.
+_PROVIDER = "__provider"
 
 # Both stand for a value that was never there: an output formatted as text, and an
 # output that resolved to nothing. `None` as a whole word appears in no AWS input.
@@ -139,7 +144,14 @@ class Graph:
             asyncio.get_running_loop().set_default_executor(_InlineExecutor())
             runtime.SETTINGS.outputs = set()
             set_all_config(dict(config or {}), list(secret_config))
-            mocks.set_mocks(recorder.mocks, project, stack, preview, monitor=recorder)
+            mocks.set_mocks(
+                recorder.mocks,
+                project,
+                stack,
+                preview,
+                monitor=recorder,
+                organization="organization",
+            )
             runtime.SETTINGS.engine = _Engine(self.messages)
             result: list[Any] = []
             await run_pulumi_func(lambda: result.append(program()))
@@ -250,6 +262,8 @@ class _Recorder(mocks.MockMonitor):
             return resource_pb2.RegisterResourceResponse(urn=urn)
         secrets: set[str] = set()
         inputs = _decode(json_format.MessageToDict(request.object), "", secrets)
+        provider = inputs.pop(_PROVIDER, None)
+        secrets.discard(_PROVIDER)
         created = request.custom and not self._preview
         id_, computed = (
             fakes.created(request.type, request.name, inputs) if created else ("", {})
@@ -277,7 +291,7 @@ class _Recorder(mocks.MockMonitor):
             additional_secret_outputs=tuple(request.additionalSecretOutputs),
             outputs=dict(computed),
         )
-        self._check(resource)
+        self._check(resource, provider)
         self._graph._recorded[urn] = resource
         answer = struct_pb2.Struct()
         answer.CopyFrom(request.object)
@@ -309,7 +323,7 @@ class _Recorder(mocks.MockMonitor):
         getattr(response, "return").update(result)
         return response
 
-    def _check(self, resource: Recorded) -> None:
+    def _check(self, resource: Recorded, provider: str | None) -> None:
         problems = []
         if resource.urn in self._graph._recorded:
             problems.append("registered twice; give one of them another name")
@@ -319,10 +333,23 @@ class _Recorder(mocks.MockMonitor):
             if _BROKEN_TEXT.search(text)
         ]
         # A provider's inputs travel as text, each in JSON.
-        provider = resource.type.startswith("pulumi:providers:")
-        if resource.custom and not provider:
+        if provider is not None:
+            problems += _refused(provider, resource.inputs)
+        elif resource.custom and not resource.type.startswith("pulumi:providers:"):
             problems += schema.check_inputs(resource.type, resource.inputs)
         self.problems += [f"{resource}: {problem}" for problem in problems]
+
+
+def _refused(provider: str, inputs: Mapping[str, Any]) -> list[str]:
+    """What a dynamic provider itself says of inputs: there is no other schema.
+
+    It is brought back from its text, as the engine's process does it.
+    """
+    itself = dill.loads(base64.b64decode(provider))  # noqa: S301 - the program's own
+    known = getattr(itself, "inputs", inputs.keys())
+    problems = [f"{name}: unknown property" for name in sorted(inputs.keys() - known)]
+    failures = itself.check({}, dict(inputs)).failures or []
+    return problems + [f"{failure.property}: {failure.reason}" for failure in failures]
 
 
 class _Mocks(mocks.Mocks):

@@ -140,7 +140,8 @@ def _variables() -> Iterator[str]:
     yield (
         "Secrets, under `secrets`. On AWS a stack keeps them in Secrets Manager as "
         "`stromhaltig/<stack>/<NAME>`, on a Docker host as files that only the app's "
-        "containers mount."
+        "containers mount, on DigitalOcean and Railway as variables of the app. How "
+        "every variable reaches it: [platforms.md](platforms.md)."
     )
     yield ""
     yield _table(
@@ -174,7 +175,9 @@ def _variables() -> Iterator[str]:
 def _secrets() -> list[Variable]:
     """Return the app's secrets, and those that a platform takes beside them."""
     of_platforms = (p.settings.platform_secrets for p in PLATFORMS.values())
-    return [*APP.of_kind(Kind.OPERATOR, Kind.GENERATED), *chain(*of_platforms)]
+    # Some are taken by several platforms.
+    every = dict.fromkeys(chain(*of_platforms))
+    return [*APP.of_kind(Kind.OPERATOR, Kind.GENERATED), *every]
 
 
 def _source(variable: Variable) -> str:

@@ -22,7 +22,7 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
-from rehearsal.provider import docker, docker_build, schema, wire
+from rehearsal.provider import digitalocean, docker, docker_build, schema, wire
 from rehearsal.provider.emulated import Emulated
 from rehearsal.provider.ledger import Ledger
 from rehearsal.provider.lifecycle import InitFailedError, Lifecycle
@@ -31,7 +31,11 @@ from rehearsal.provider.row import Aws, Row
 from rehearsal.provider.schema import UnknownTypeError
 from rehearsal.provider.wire import Properties
 
-_RECORDED: Mapping[str, type[Recorded]] = {**docker.TYPES, **docker_build.TYPES}
+_RECORDED: Mapping[str, type[Recorded]] = {
+    **digitalocean.TYPES,
+    **docker.TYPES,
+    **docker_build.TYPES,
+}
 
 Invoke = Callable[[Aws, Properties], Properties]
 
@@ -120,8 +124,9 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: Any, context: Any) -> Any:
         """Compare what the program asks for with what it asked for before."""
+        lifecycle = self._lifecycle(request, context)
         old, new = wire.decode(request.old_inputs), wire.decode(request.news)
-        found = self._lifecycle(request, context).diff(old, new)
+        found = lifecycle.diff(lifecycle.known(old, wire.decode(request.olds)), new)
         kinds = provider_pb2.PropertyDiff
         details = {
             key: kinds(
@@ -190,13 +195,17 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Invoke(self, request: Any, context: Any) -> Any:
         """Answer a data source."""
-        invoke = self._invokes.get(request.tok)
-        if invoke is None:
-            _refuse(
-                context, f"{request.tok}: the rehearsal does not answer this function"
-            )
         with _reported(context, "calling", request):
-            result = invoke(self._aws(context), wire.decode(request.args))
+            args = wire.decode(request.args)
+            if (recorded := digitalocean.INVOKES.get(request.tok)) is not None:
+                result = recorded(self._ledger, args)
+            elif (invoke := self._invokes.get(request.tok)) is not None:
+                result = invoke(self._aws(context), args)
+            else:
+                _refuse(
+                    context,
+                    f"{request.tok}: the rehearsal does not answer this function",
+                )
         response = provider_pb2.InvokeResponse()
         getattr(response, "return").CopyFrom(wire.encode(result))
         return response

@@ -19,9 +19,23 @@ def _docker(cloud: EmbeddedCloud, config: Mapping[str, Any]) -> Stage:
     return DockerStage(cloud, config)
 
 
+def _digitalocean(cloud: EmbeddedCloud, config: Mapping[str, Any]) -> Stage:
+    from rehearsal.stages.digitalocean import DigitalOceanStage
+
+    return DigitalOceanStage(cloud, config)
+
+
+def _railway(cloud: EmbeddedCloud, config: Mapping[str, Any]) -> Stage:
+    from rehearsal.stages.railway import RailwayStage  # for its HTTP client
+
+    return RailwayStage(cloud, config)
+
+
 STAGES: Mapping[str, Callable[[EmbeddedCloud, Mapping[str, Any]], Stage]] = {
     "aws": AwsStage,
+    "digitalocean": _digitalocean,
     "docker": _docker,
+    "railway": _railway,
 }
 """Platform, as the stack file names it, to its stage."""
 

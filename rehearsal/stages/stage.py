@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from contract import VARIABLES, Kind, Variable
+from contract import VARIABLES, Kind, Variable, stand_in
 from rehearsal.pulumi_cli import Event
 
 REPOSITORY = "ghcr.io/stromdao/stromhaltig"
@@ -185,6 +185,4 @@ def _is_needed(variable: Variable) -> bool:
 
 def _stand_in(variable: Variable) -> str:
     """A random value that the app would take."""
-    word = f"rehearsal-{secrets.token_hex(24)}"
-    candidates = (word, f"{word}.invalid", f"https://{word}@sentry.invalid/1")
-    return next(value for value in candidates if variable.rule.accepts(value))
+    return stand_in(variable, f"rehearsal-{secrets.token_hex(24)}")

@@ -46,11 +46,13 @@ def _config(**changes: Any) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.parametrize("swap_gib", [0, 4])
+@pytest.mark.parametrize(
+    "changes", [{"swap_gib": 0}, {"swap_gib": 4}, {"docker_disk": "/dev/sdb"}]
+)
 def test_cloud_init_finds_nothing_wrong(
-    validator: Draft4Validator, swap_gib: int
+    validator: Draft4Validator, changes: dict[str, Any]
 ) -> None:
-    errors = validator.iter_errors(_config(swap_gib=swap_gib))
+    errors = validator.iter_errors(_config(**changes))
     assert [error.message for error in errors] == []
 
 

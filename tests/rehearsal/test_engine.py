@@ -39,11 +39,17 @@ done
 [ "$quiet" = yes ] || exit 9
 mkdir "$root/bin"
 printf '#!/bin/sh\\necho v%s\\n' "$version" > "$root/bin/pulumi"
-for name in pulumi-language-python pulumi-language-python-exec; do
+for name in pulumi-language-python pulumi-language-python-exec \\
+            pulumi-resource-pulumi-python; do
   echo '#!/bin/sh' > "$root/bin/$name"
 done
 chmod 755 "$root"/bin/*
 """
+
+SCRIPTS = (
+    "python/cmd/pulumi-language-python-exec",
+    "python/dist/pulumi-resource-pulumi-python",
+)
 
 GO = """
 case $1 in
@@ -87,9 +93,10 @@ def tools(tmp_path):
 @pytest.fixture
 def go(machine, tmp_path):
     """Put a `go` on PATH that makes an engine at once; gives the folders it built."""
-    launcher = tmp_path / "sdk/python/cmd/pulumi-language-python-exec"
-    launcher.parent.mkdir(parents=True)
-    launcher.write_text("#!/usr/bin/env python\n")
+    for script in SCRIPTS:
+        file = tmp_path / "sdk" / script
+        file.parent.mkdir(parents=True)
+        file.write_text("#!/usr/bin/env python\n")
     builds = tmp_path / "builds"
     program(machine / "go", GO.format(sdk=tmp_path / "sdk", builds=builds))
     return lambda: builds.read_text().splitlines() if builds.exists() else []
@@ -308,8 +315,9 @@ def test_the_engine_is_built_from_the_pinned_modules(ask, go, tools):
         "pulumi",
         "pulumi-language-python",
         "pulumi-language-python-exec",
+        "pulumi-resource-pulumi-python",
     ]
-    assert os.access(engine.bin_dir / "pulumi-language-python-exec", os.X_OK)
+    assert all(os.access(file, os.X_OK) for file in engine.bin_dir.iterdir())
     assert go() == [str(tools / "pulumi"), str(tools / "language-host")]
 
 
@@ -332,6 +340,38 @@ def test_what_is_built_is_not_built_again(ask, go, heard):
     assert ask("auto") == first
     assert ask("build") == first
     assert len(go()) == 2
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_an_engine_built_without_a_script_is_completed_not_compiled_again(
+    ask, go, heard, script
+):
+    first = ask("build")
+    missing = first.bin_dir / Path(script).name
+    missing.unlink()
+    assert ask("auto") == first
+    assert os.access(missing, os.X_OK)
+    assert len(go()) == 2
+    assert heard.lines[-1] == "Completing Pulumi 3.250.0"
+
+
+def test_an_engine_that_cannot_be_completed_is_said_and_stays_as_it_was(
+    ask, go, tmp_path
+):
+    engine = ask("build")
+    missing = engine.bin_dir / "pulumi-resource-pulumi-python"
+    missing.unlink()
+    (tmp_path / "sdk" / SCRIPTS[1]).unlink()
+    with pytest.raises(EngineError, match=r"resource-pulumi-python cannot be made: "):
+        ask("build")
+    assert not missing.exists()
+    assert len(go()) == 2
+
+
+def test_an_engine_without_its_compiled_language_host_is_built_again(ask, go):
+    (ask("build").bin_dir / "pulumi-language-python").unlink()
+    assert ask("build").version == "3.250.0"
+    assert len(go()) == 4
 
 
 def test_other_pins_are_built_anew(ask, go, tools):
@@ -500,6 +540,31 @@ def test_the_engine_and_this_python_come_first_on_path(tmp_path):
         "PATH": f"{tmp_path}:{Path(sys.executable).parent}:/elsewhere",
         "KEPT": "yes",
     }
+
+
+@pytest.mark.parametrize("origin", ["path", "installer"])
+def test_an_engine_that_was_installed_runs_packs_as_it_is(tmp_path, origin):
+    engine = Engine(tmp_path / "pulumi", "3.250.0", origin, tmp_path)
+    assert engine.running_packs(tmp_path / "packs") is engine
+    assert not (tmp_path / "packs").exists()
+
+
+def test_an_engine_that_we_built_gets_a_host_that_runs_packs(tmp_path):
+    ours, theirs = tmp_path / "packs", tmp_path / "engine"
+    pulumi = program(theirs / "pulumi", "command -v pulumi-language-python")
+    program(theirs / "pulumi-language-python", "exit 1")
+    engine = Engine(pulumi, "3.250.0", "build", theirs)
+    able = engine.running_packs(ours)
+    assert able.pulumi == ours / "pulumi"
+    assert (able.version, able.origin, able.bin_dir) == ("3.250.0", "build", theirs)
+    env = able.environment({"PATH": "/usr/bin:/bin"})
+    assert env["PATH"] == (
+        f"{ours}:{theirs}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    )
+    done = subprocess.run([able.pulumi], env=env, capture_output=True, text=True)
+    assert done.stdout == f"{ours / 'pulumi-language-python'}\n"
+    # All else is done by the engine as it was.
+    assert engine.environment({"PATH": "/bin"})["PATH"].startswith(f"{theirs}:")
 
 
 def test_the_cache_is_where_the_variables_say(monkeypatch, tmp_path):

@@ -275,8 +275,8 @@ def test_an_unknown_stack_names_those_that_exist(clone):
     done = rehearse(clone, "run", "--stack", "prodution")
     assert done.returncode == 2
     assert (
-        "Stacks here: disposable, docker, everything, production, staging"
-        in done.stderr
+        "Stacks here: digitalocean, disposable, docker, everything, production, "
+        "railway, staging" in done.stderr
     )
 
 

@@ -376,3 +376,21 @@ def _fetch_key(
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
     )
     return done, installed
+
+
+def test_dockers_data_lies_on_the_disk_that_is_named_and_nowhere_else() -> None:
+    args = replace(ARGS, docker_disk="/dev/disk/by-id/scsi-0DO_Volume_app")
+    config = _config(args)
+
+    [(disk, directory, *_)] = config["mounts"]
+    assert (disk, directory) == (args.docker_disk, "/var/lib/docker")
+    assert str(args.docker_disk) in config["bootcmd"][0][-1]
+    unit = _files(args)["/etc/systemd/system/docker.service.d/disk.conf"]
+    assert unit == "[Unit]\nRequiresMountsFor=/var/lib/docker\n"
+    assert not {"mounts", "bootcmd"} & set(_config())
+
+
+def test_a_disk_is_named_by_its_device() -> None:
+    assert _problems(docker_disk="data") == [
+        'docker_disk: "data" is no device like /dev/sdb'
+    ]

@@ -13,6 +13,7 @@ from settings import (
     NAMESPACE,
     PLATFORMS,
     AwsSettings,
+    DigitalOceanSettings,
     DockerSettings,
     Settings,
     forms,
@@ -75,6 +76,7 @@ def test_every_setting_and_variable_is_in_the_reference():
     for variable in (
         *VARIABLES,
         *AwsSettings.platform_secrets,
+        *DigitalOceanSettings.platform_secrets,
         *DockerSettings.platform_secrets,
     ):
         assert f"\n| `{variable.name}` | " in reference

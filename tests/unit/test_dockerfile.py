@@ -113,6 +113,7 @@ def test_the_app_gets_signals_from_an_init_and_not_through_a_shell():
     program, script = json.loads(last("runtime", "CMD"))
     start = json.loads((FOLDER / "package.json").read_text())["scripts"]["start"]
     assert f"{program} {script}" == start
+    assert (program, script) == APP.start_command
 
 
 def test_nothing_is_fetched_but_from_package_registries():

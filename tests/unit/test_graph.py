@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 import pytest
+from pulumi import dynamic
 
 from tests.graph import UNKNOWN
 
@@ -160,3 +161,37 @@ def test_asking_for_one_of_several_names_the_candidates(graph):
 def test_an_unanswered_data_source_is_named(graph):
     with pytest.raises(Exception, match="aws:index/getRegion:getRegion has no answer"):
         graph.build(aws.get_region_output)
+
+
+class Picky(dynamic.ResourceProvider):
+    """A provider in the program's own Python, with an opinion about sizes."""
+
+    serialize_as_secret_always = False
+    inputs = frozenset({"size", "key"})
+
+    def check(self, _olds, news):
+        small = dynamic.CheckFailure("size", "0 is too small")
+        return dynamic.CheckResult(news, [] if news["size"] else [small])
+
+
+class Thing(dynamic.Resource, module="test", name="Thing"):
+    def __init__(self, name: str, **props: object) -> None:
+        super().__init__(Picky(), name, {**props})
+
+
+def test_a_dynamic_resource_is_recorded_without_its_provider(graph):
+    graph.build(lambda: Thing("thing", size=1, key=pulumi.Output.secret("hidden")))
+    thing = graph.one("pulumi-python:dynamic/test:Thing")
+
+    assert thing.inputs == {"size": 1, "key": "hidden"}
+    assert thing.secrets == {"key"}
+
+
+def test_a_dynamic_providers_own_check_is_asked(graph):
+    with pytest.raises(AssertionError) as failure:
+        graph.build(lambda: Thing("thing", size=0, colour="red"))
+
+    assert str(failure.value).splitlines() == [
+        "pulumi-python:dynamic/test:Thing thing: colour: unknown property",
+        "pulumi-python:dynamic/test:Thing thing: size: 0 is too small",
+    ]

@@ -14,8 +14,18 @@ import yaml
 from pulumi.runtime import config as engine
 
 from contract import APP, Kind
-from settings import AwsSettings, Domain, Image, Settings, SettingsError, load, parse
+from settings import (
+    PLATFORMS,
+    AwsSettings,
+    Domain,
+    Image,
+    Settings,
+    SettingsError,
+    load,
+    parse,
+)
 
+KNOWN = ", ".join(PLATFORMS)
 ROOT = Path(__file__).parent.parent.parent
 DIGEST = f"ghcr.io/stromdao/stromhaltig@sha256:{'a' * 64}"
 ENCRYPTED = ("stromhaltig:secrets",)
@@ -291,20 +301,19 @@ class TestShape:
         config = staging(platform="azure", resource_group={"name": "x"})
 
         assert refusal(config) == [
-            'stromhaltig:platform: "azure" is not one of aws, docker'
+            f'stromhaltig:platform: "azure" is not one of {KNOWN}'
         ]
 
     def test_a_misspelt_platform_gets_the_nearest(self):
         assert refusal(staging(platform="awss")) == [
-            'stromhaltig:platform: "awss" is not one of aws, docker. '
-            'Did you mean "aws"?'
+            f'stromhaltig:platform: "awss" is not one of {KNOWN}. Did you mean "aws"?'
         ]
 
     def test_with_an_unknown_platform_the_rest_is_still_looked_at(self):
         config = {"platform": ["aws"], "environment": "staging"}
 
         assert refusal(config, stack="s", region=None) == [
-            "stromhaltig:platform: a list is not one of aws, docker",
+            f"stromhaltig:platform: a list is not one of {KNOWN}",
             "stromhaltig:image.ref: is missing. Set it: pulumi config set --path "
             "'stromhaltig:image.ref' REPOSITORY@sha256:DIGEST --stack s",
         ]

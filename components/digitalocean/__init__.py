@@ -1,0 +1,1 @@
+"""Components of DigitalOcean: App Platform and what surrounds it, and a droplet."""

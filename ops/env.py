@@ -1,0 +1,117 @@
+"""`stromhaltig env`: what the app is told, as the files that platforms read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from contract import APP
+from ops.stack_graph import ROOT
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+REFUSED = 2
+"""Exit code when the file cannot be written."""
+
+app = typer.Typer(no_args_is_help=True, help="What the app is told, as files.")
+
+
+class Target(StrEnum):
+    """Which file."""
+
+    do = "do"
+    railway = "railway"
+    dotenv = "dotenv"
+
+
+@app.callback()
+def env() -> None:
+    """Keep `render` a command of its own, for more to come beside it."""
+
+
+@app.command()
+def render(
+    target: Annotated[
+        Target,
+        typer.Argument(
+            help="do: App Platform's .do/app.yaml. railway: railway.json. dotenv: the "
+            "environment, as .env files have it."
+        ),
+    ],
+    stack: Annotated[str, typer.Option(help="Which Pulumi.STACK.yaml.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Write it there; default, print it.")
+    ] = None,
+) -> None:
+    """Write the file that a platform reads, from a stack file.
+
+    No secret is in it: their names are, and what is generated stays with Pulumi.
+    Nothing is asked of anybody.
+    """
+    # Only now: what other commands do without takes half a second.
+    from settings import SettingsError, stack_file
+
+    try:
+        settings = stack_file.read(stack, ROOT)
+    except SettingsError as error:
+        _refuse(str(error))
+    try:
+        text = _rendered(target, settings)
+    except ValueError as error:
+        _refuse(str(error))
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        _refuse(f"{output} cannot be written: {error.strerror}")
+    print(f"{output} written.")
+
+
+def _rendered(target: Target, settings: Settings) -> str:
+    from settings import DigitalOceanSettings, RailwaySettings
+
+    if target is Target.dotenv:
+        return _dotenv(settings)
+    if target is Target.do and isinstance(settings, DigitalOceanSettings):
+        from stacks import digitalocean
+
+        if not settings.has_app:
+            raise ValueError("The stack makes a droplet, and no app on App Platform.")
+        return digitalocean.app_file(settings, APP)
+    if target is Target.railway and isinstance(settings, RailwaySettings):
+        from stacks import railway
+
+        return railway.app_file(settings, APP)
+    wanted = "digitalocean" if target is Target.do else target.value
+    raise ValueError(
+        f"{target.value} is a file of the platform {wanted}, and stack "
+        f"{settings.stack} is of {settings.platform}. Name a stack of that platform, "
+        f"such as --stack {wanted}"
+    )
+
+
+def _dotenv(settings: Settings) -> str:
+    secrets = [variable.name for variable in APP.variables if variable.secret]
+    lines = [f"{name}={value}" for name, value in APP.environment(settings.app).items()]
+    return "\n".join(
+        [
+            f"# The app's environment in stack {settings.stack}, without secrets.",
+            *lines,
+            "# Secret, and to be filled in:",
+            *(f"{name}=" for name in secrets),
+            "",
+        ]
+    )
+
+
+def _refuse(message: str) -> NoReturn:
+    Console(stderr=True).print(message, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(REFUSED)
