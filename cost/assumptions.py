@@ -29,7 +29,7 @@ class Assumptions(BaseModel):
     Each is a number and can be set; those by name of a resource in the file only.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     requests: float = Field(ge=0, description="requests to the app")
     requests_per_connection: float = Field(
@@ -100,19 +100,21 @@ def assumptions(profile: str, changes: Iterable[str] = ()) -> Assumptions:
 
     Raises AssumptionError with every problem: an unknown profile or name, no number.
     """
-    known = profiles()
-    if profile not in known:
+    if profile not in profiles():
         raise AssumptionError(
-            f"There is no profile {profile}; there are: {', '.join(known)}"
+            f"There is no profile {profile}; there are: {', '.join(profiles())}"
         )
     values: dict[str, Any] = {**_file()["default"], **_file()["profiles"][profile]}
+    settable = [
+        name for name, value in values.items() if not isinstance(value, Mapping)
+    ]
     problems = []
     for change in changes:
         name, _, text = change.partition("=")
-        settable = [n for n, v in values.items() if not isinstance(v, Mapping)]
         if name not in settable:
             near = get_close_matches(name, settable, n=1)
-            hint = f'Did you mean "{near[0]}"?' if near else "stromhaltig cost --help"
+            known = ", ".join(settable)
+            hint = f'Did you mean "{near[0]}"?' if near else f"There are: {known}"
             problems.append(f'"{name}" is no assumption that can be set. {hint}')
         else:
             values[name] = text

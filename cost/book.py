@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 FOLDER = Path(__file__).with_name("prices")
 """The books of this repository, a file for each region."""
@@ -32,7 +32,7 @@ class UnknownPriceError(Exception):
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Tier(_Entry):
@@ -63,7 +63,16 @@ class Price(_Entry):
     service: str = ""
     usage: str = ""
     where: Mapping[str, str] = Field(default_factory=dict)
-    list_units: int = 1
+    list_units: int = Field(default=1, gt=0)
+
+    @field_validator("tiers")
+    @classmethod
+    def _rise_without_end(cls, tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+        *ends, last = [tier.up_to for tier in tiers] or [None]
+        known = [end for end in ends if end is not None]
+        if last is not None or known != sorted(set(known)) or len(known) < len(ends):
+            raise ValueError("each tier ends above the one before, the last one never")
+        return tiers
 
     def total(self, quantity: float) -> float:
         """USD for a quantity, tier by tier."""
@@ -152,7 +161,7 @@ def load(region: str, folder: Path = FOLDER) -> PriceBook:
         raise BookError(f"{file} is no YAML: {error}") from error
     except ValidationError as error:
         problems = [
-            f"  {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            f"  {'.'.join(map(str, problem['loc'])) or 'all of it'}: {problem['msg']}"
             for problem in error.errors()
         ]
         raise BookError("\n".join([f"{file}:", *problems])) from error

@@ -102,6 +102,14 @@ class Meter:
         return bool(self.graph.of("aws:cloudfront/distribution:Distribution"))
 
 
+def elements(resource: Resource, key: str) -> list[str]:
+    """The path of each element that an input lists, to get by it what is in there.
+
+    Raises UndecidedError when it is not known how many there are.
+    """
+    return [f"{key}.{index}" for index in range(len(resource.get(key) or ()))]
+
+
 class MissingError(Exception):
     """Something that a price depends on is not in the graph."""
 

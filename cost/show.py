@@ -32,27 +32,21 @@ def headline(estimate: Estimate) -> str:
 def show(estimate: Estimate, console: Console, *, detailed: bool = True) -> None:
     """Print an estimate: each group with its items, assumptions, what is unknown."""
     table = Table(box=None, pad_edge=False, show_header=detailed)
-    table.add_column("")
-    table.add_column("what")
+    for title in ("", "what"):
+        table.add_column(title, overflow="fold")
     table.add_column("quantity", justify="right")
     table.add_column("")
     table.add_column("USD", justify="right")
     for group, usd in estimate.groups.items():
         table.add_row(Text(group, "bold"), "", "", "", Text(f"{usd:,.2f}", "bold"))
         for item in _of(estimate.items, group) if detailed else ():
-            name = f"  {_short(item, estimate)}"
+            name = Text(f"  {_short(item, estimate)}")
             table.add_row(name, item.what, *_quantity(item), f"{item.usd:,.2f}")
     console.print(table)
     console.print(Text(f"\n{headline(estimate)}", "bold"), soft_wrap=True)
     for note in notes(estimate):
         console.print(Text(note, "dim"), soft_wrap=True)
-    for unknown in estimate.unknown:
-        console.print(
-            Text(f"unknown: {unknown.type} {unknown.name}: {unknown.why}", "yellow"),
-            soft_wrap=True,
-        )
-    for warning in estimate.warnings:
-        console.print(Text(f"warning: {warning}", "yellow"), soft_wrap=True)
+    _show_caveats(estimate, console)
 
 
 def show_changes(before: Estimate, after: Estimate, console: Console) -> None:
@@ -65,7 +59,7 @@ def show_changes(before: Estimate, after: Estimate, console: Console) -> None:
     changes = difference(before, after)
     for change in changes:
         table.add_row(
-            change.name,
+            Text(change.name),
             change.what,
             f"{change.before:,.2f}",
             f"{change.after:,.2f}",
@@ -74,6 +68,7 @@ def show_changes(before: Estimate, after: Estimate, console: Console) -> None:
     if changes:
         console.print(table)
     console.print(Text(f"\n{_sentence(before, after)}", "bold"), soft_wrap=True)
+    _show_caveats(after, console)
 
 
 def markdown(before: Estimate | None, after: Estimate) -> str:
@@ -81,7 +76,7 @@ def markdown(before: Estimate | None, after: Estimate) -> str:
     if before is None:
         sums = [(group, f"{usd:,.2f}") for group, usd in after.groups.items()]
         return "\n".join(
-            [f"**{headline(after)}**", "", *_table(("", "USD"), sums), *_unknown(after)]
+            [f"**{headline(after)}**", "", *_table(("", "USD"), sums), *_caveats(after)]
         )
     changes = difference(before, after)
     rows = [
@@ -90,7 +85,7 @@ def markdown(before: Estimate | None, after: Estimate) -> str:
     ]
     table = _table(("", "before", "after", "difference"), rows) if rows else []
     return "\n".join(
-        [f"**{_sentence(before, after)}**", "", *table, *_unknown(after)]
+        [f"**{_sentence(before, after)}**", "", *table, *_caveats(after)]
     ).rstrip()
 
 
@@ -127,6 +122,8 @@ def as_data(
 def notes(estimate: Estimate) -> list[str]:
     """What the sum rests on."""
     used = {name for item in estimate.items for name in item.assumed}
+    if estimate.assumptions.free_allowances_percent:
+        used.add("free_allowances_percent")
     paid = {item.price for item in estimate.items if item.usd >= _CENT}
     unsure = sorted(paid & estimate.book.unconfirmed)
     lines = [f"~ assumed: {assumed(estimate.assumptions, used)}"] if used else []
@@ -143,6 +140,16 @@ def assumed(assumptions: Assumptions, names: Iterable[str]) -> str:
         for name, value in values.items()
         if name in names
     )
+
+
+def _show_caveats(estimate: Estimate, console: Console) -> None:
+    for unknown in estimate.unknown:
+        console.print(
+            Text(f"unknown: {unknown.type} {unknown.name}: {unknown.why}", "yellow"),
+            soft_wrap=True,
+        )
+    for warning in estimate.warnings:
+        console.print(Text(f"warning: {warning}", "yellow"), soft_wrap=True)
 
 
 def _of(items: Iterable[Item], group: str) -> list[Item]:
@@ -175,8 +182,10 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _unknown(estimate: Estimate) -> list[str]:
-    if not estimate.unknown:
-        return []
+def _caveats(estimate: Estimate) -> list[str]:
     lines = [f"- {u.type} `{u.name}`: {u.why}" for u in estimate.unknown]
-    return ["", "Of unknown price, and not counted:", *lines]
+    if lines:
+        lines = ["", "Of unknown price, and not counted:", *lines]
+    if estimate.warnings:
+        lines += ["", *estimate.warnings]
+    return lines

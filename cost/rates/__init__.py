@@ -62,7 +62,21 @@ _FREE: Mapping[str, str] = {
 }
 """Beginning of a type -> why what has no rate costs nothing."""
 
+_NOT_FREE = (
+    "aws:budgets/budgetAction",
+    "aws:cloudfront/monitoringSubscription",
+    "aws:cloudfront/realtimeLogConfig",
+    "aws:efs/replicationConfiguration",
+    "aws:lambda/provisionedConcurrencyConfig",
+    "aws:lb/trustStore:",
+    "aws:s3/bucketMetric",
+    "aws:wafv2/ruleGroup",
+)
+"""Begin like what is free, and are paid for; none of them has a rate."""
+
 
 def free(type_: str) -> str:
     """Why resources of a type cost nothing; empty when nobody says that they do."""
+    if type_.startswith(_NOT_FREE):
+        return ""
     return next((why for start, why in _FREE.items() if type_.startswith(start)), "")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from cost.assumptions import HOURS
-from cost.meter import Line, Meter, MissingError, Rate
+from cost.meter import Line, Meter, MissingError, Rate, elements
 from policies.types import (
     EC2_INSTANCE,
     FUNCTION,
@@ -22,6 +22,16 @@ _TASKS = "Tasks"
 _JOBS = "Jobs"
 
 _DAYS = 365 / 12
+_NAMES = {
+    name: number
+    for listed in (
+        "SUN MON TUE WED THU FRI SAT",
+        "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC",
+    )
+    for number, name in enumerate(listed.split(), 1)
+}
+"""Of days and months in cron expressions."""
+
 _FREE_DISK = 20
 """GB of ephemeral storage that each task has without paying for it."""
 
@@ -51,7 +61,9 @@ def schedule(resource: Resource, meter: Meter) -> Iterator[Line]:
     if not resource.has("target.ecsParameters"):
         return
     task = _task_definition(resource, "target", meter)
-    hours = _runs(resource.get("scheduleExpression")) * meter.assume.job_minutes / 60
+    runs = _runs(resource.get("scheduleExpression"))
+    tasks = resource.get("target.ecsParameters.taskCount", 1)
+    hours = runs * tasks * meter.assume.job_minutes / 60
     yield from _task_hours(
         resource, task, meter, _JOBS, "of runs", "fargate", hours, "job_minutes"
     )
@@ -66,7 +78,7 @@ def repository(resource: Resource, meter: Meter) -> Iterator[Line]:
 def function(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Its requests, and memory for as long as it runs: a second each."""
     requests = meter.assume.events
-    architecture = (resource.get("architectures") or ["x86_64"])[0]
+    architecture = resource.get("architectures.0", "x86_64")
     gb = resource.get("memorySize", 128) / 1024
     yield meter.item(
         resource, _JOBS, "requests", "lambda.requests", requests / 1e6, "events"
@@ -113,8 +125,11 @@ def _task_hours(
     assumed: str,
 ) -> Iterator[Line]:
     processor = task.get("runtimePlatform.cpuArchitecture", "X86_64").lower()
-    vcpu = int(task.get("cpu", 256)) / 1024
-    gb = int(task.get("memory", 512)) / 1024
+    if task.get("runtimePlatform.operatingSystemFamily", "LINUX") != "LINUX":
+        # Paid for with the processors, by other prices.
+        processor = "windows"
+    vcpu = _size(task.get("cpu", 256), "vcpu")
+    gb = _size(task.get("memory", 512), "gb")
     yield meter.item(
         resource,
         group,
@@ -152,29 +167,70 @@ def _task_definition(resource: Resource, key: str, meter: Meter) -> Resource:
 
 def _spot(resource: Resource, count: float) -> float:
     """How many of the tasks are on Spot: base first, then by weight (ECS guide)."""
-    strategies: list[dict[str, Any]] = resource.get("capacityProviderStrategies") or []
-    base = sum(s.get("base", 0) for s in strategies)
-    weights = sum(s.get("weight", 0) for s in strategies)
-    rest = max(count - base, 0)
+    strategies = [
+        (
+            resource.get(f"{path}.capacityProvider"),
+            resource.get(f"{path}.base", 0),
+            resource.get(f"{path}.weight", 0),
+        )
+        for path in elements(resource, "capacityProviderStrategies")
+    ]
+    rest = max(count - sum(base for _, base, _ in strategies), 0)
+    weights = sum(weight for _, _, weight in strategies)
     return float(
         sum(
-            min(s.get("base", 0), count) + rest * s.get("weight", 0) / (weights or 1)
-            for s in strategies
-            if s.get("capacityProvider") == "FARGATE_SPOT"
+            min(base, count) + rest * weight / (weights or 1)
+            for provider, base, weight in strategies
+            if provider == "FARGATE_SPOT"
         )
     )
 
 
+def _size(given: object, unit: str) -> float:
+    """vCPU or GB of a task: 1024 units make one, unless the unit is given."""
+    number, its_unit, _ = str(given).lower().partition(unit)
+    return float(number) if its_unit else float(number) / 1024
+
+
 def _runs(expression: str) -> float:
-    """Runs a month of a schedule of EventBridge."""
+    """Runs a month of a schedule of EventBridge, on average."""
+    if expression.startswith("at("):
+        return 0.0
     if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression):
         a_day = {"minute": 24 * 60, "hour": 24, "day": 1}[rate[2]]
         return _DAYS * a_day / int(rate[1])
-    if cron := re.fullmatch(r"cron\((.+)\)", expression):
-        _, hour, day, _, weekday, _ = cron[1].split()
-        if weekday not in ("?", "*"):
-            return _DAYS / 7 * len(weekday.split(","))
-        if day not in ("?", "*"):
-            return float(len(day.split(",")))
-        return _DAYS * (24 if hour == "*" else len(hour.split(",")))
-    return 0.0
+    cron = re.fullmatch(r"cron\((.+)\)", expression)
+    fields = cron[1].split() if cron else []
+    if len(fields) != 6:
+        raise MissingError(f"it is not known how often {expression} is")
+    minute, hour, day, month, weekday, _ = fields
+    if weekday not in ("?", "*"):
+        # `2#1` and `6L` are one day of a month.
+        days = 1.0 if weekday[-1] == "L" or "#" in weekday else _DAYS / 7
+        days *= _values(weekday, 1, 7)
+    elif day not in ("?", "*"):
+        days = _values(day, 1, 31)
+    else:
+        days = _DAYS
+    a_day = _values(minute, 0, 59) * _values(hour, 0, 23)
+    return a_day * days * _values(month, 1, 12) / 12
+
+
+def _values(field: str, low: int, high: int) -> int:
+    """How many values from low to high a field of a cron expression has."""
+    count = 0
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = span.partition("-")
+        if span == "*":
+            values = high - low + 1
+        elif last:
+            values = (_number(last) - _number(first)) % (high - low + 1) + 1
+        else:
+            values = high - _number(first) + 1 if step else 1
+        count += math.ceil(values / int(step or 1))
+    return count
+
+
+def _number(name: str) -> int:
+    return _NAMES[name.upper()] if name.isalpha() else int(name)

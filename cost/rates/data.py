@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cost.assumptions import HOURS
-from cost.meter import Line, Meter, MissingError, Rate
+from cost.meter import Line, Meter, MissingError, Rate, elements
 from policies.types import (
     BACKUP_PLAN,
     BACKUP_VAULT,
@@ -144,28 +144,30 @@ def vault(resource: Resource, meter: Meter) -> Iterator[Line]:
 
 def backup_plan(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Copies to another region: kept there, and what of them is new each day sent."""
-    copies = sum(len(rule.get("copyActions") or []) for rule in resource.get("rules"))
+    copies = sum(
+        len(resource.get(f"{rule}.copyActions") or ())
+        for rule in elements(resource, "rules")
+    )
     if not copies:
         return
     assume = meter.assume
     if _is_of_files(resource):
-        kept, sent, price, send = (
-            assume.uploads_backup_gb,
-            assume.uploads_written_gb,
-            "backup.efs",
-            "backup.copy.efs",
-        )
-        assumed = "uploads_backup_gb"
+        kept, kept_at = assume.uploads_backup_gb, "backup.efs"
+        sent, sent_at = assume.uploads_written_gb, "backup.copy.efs"
+        of_kept: tuple[str, ...] = ("uploads_backup_gb",)
+        of_sent: tuple[str, ...] = ("uploads_written_gb",)
     else:
         changed = assume.database_used_gb * assume.database_change_percent / 100
         days = _kept_days(resource)
-        kept = assume.database_used_gb + changed * days
-        sent, price, send = changed * 365 / 12, "rds.backup", "transfer.region"
-        assumed = "database_used_gb"
+        kept, kept_at = assume.database_used_gb + changed * days, "rds.backup"
+        sent, sent_at = changed * 365 / 12, "transfer.region"
+        of_kept = of_sent = ("database_used_gb", "database_change_percent")
     yield meter.item(
-        resource, _BACKUPS, "copies elsewhere", price, copies * kept, assumed
+        resource, _BACKUPS, "copies elsewhere", kept_at, copies * kept, *of_kept
     )
-    yield meter.item(resource, _BACKUPS, "sent elsewhere", send, copies * sent, assumed)
+    yield meter.item(
+        resource, _BACKUPS, "sent elsewhere", sent_at, copies * sent, *of_sent
+    )
 
 
 def restore_test(resource: Resource, meter: Meter) -> Iterator[Line]:
@@ -215,5 +217,6 @@ def _kept_days(plan: Resource) -> int:
     """Days that a plan keeps backups of a database; 0 for a plan of files."""
     if _is_of_files(plan):
         return 0
-    rules = plan.get("rules") or []
-    return sum((rule.get("lifecycle") or {}).get("deleteAfter", 0) for rule in rules)
+    return sum(
+        plan.get(f"{rule}.lifecycle.deleteAfter", 0) for rule in elements(plan, "rules")
+    )

@@ -13,7 +13,7 @@ from policies.types import (
     VPC_ENDPOINT,
     WEB_ACL,
 )
-from resource_graph import Resource
+from resource_graph import Mark, Resource
 
 _IN = "Load balancer"
 _NETWORK = "Network"
@@ -35,13 +35,24 @@ def load_balancer(resource: Resource, meter: Meter) -> Iterator[Line]:
     connections = assume.requests / assume.requests_per_connection / _SECONDS
     units = max(connections / _CONNECTIONS, assume.egress_gb / HOURS)
     yield meter.item(
-        resource, _IN, "capacity", "alb.lcu", units * HOURS, "requests", "egress_gb"
+        resource,
+        _IN,
+        "capacity",
+        "alb.lcu",
+        units * HOURS,
+        "requests",
+        "requests_per_connection",
+        "egress_gb",
+    )
+    yield meter.item(
+        resource,
+        "Traffic",
+        "between zones",
+        "transfer.zones",
+        2 * assume.cross_zone_gb,
+        "cross_zone_gb",
     )
     if not resource.get("internal", False):
-        addresses = _count(resource, "subnets") or _count(resource, "subnetMappings")
-        yield meter.item(
-            resource, _IN, "public addresses", "ipv4.hour", addresses * HOURS
-        )
         if not meter.has_cdn:
             yield meter.item(
                 resource,
@@ -51,14 +62,10 @@ def load_balancer(resource: Resource, meter: Meter) -> Iterator[Line]:
                 assume.egress_gb,
                 "egress_gb",
             )
-    yield meter.item(
-        resource,
-        "Traffic",
-        "between zones",
-        "transfer.zones",
-        2 * assume.cross_zone_gb,
-        "cross_zone_gb",
-    )
+        addresses = _count(resource, "subnets") or _count(resource, "subnetMappings")
+        yield meter.item(
+            resource, _IN, "public addresses", "ipv4.hour", addresses * HOURS
+        )
 
 
 def address(resource: Resource, meter: Meter) -> Iterator[Line]:
@@ -75,9 +82,13 @@ def nat_gateway(resource: Resource, meter: Meter) -> Iterator[Line]:
 
 def vpc_endpoint(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Hours in each of its zones; one for a gateway is free."""
-    if resource.get("vpcEndpointType", "Gateway") == "Interface":
-        zones = max(_count(resource, "subnetIds"), 1)
-        yield meter.item(resource, _NETWORK, "hours", "endpoint.hour", zones * HOURS)
+    type_ = resource.get("vpcEndpointType", "Gateway")
+    if type_ == "Gateway":
+        return
+    if type_ != "Interface":
+        raise MissingError(f"no price is known for an endpoint of type {type_}")
+    zones = max(_count(resource, "subnetIds"), 1)
+    yield meter.item(resource, _NETWORK, "hours", "endpoint.hour", zones * HOURS)
 
 
 def distribution(resource: Resource, meter: Meter) -> Iterator[Line]:
@@ -123,5 +134,6 @@ RATES: dict[str, Rate] = {
 
 def _count(resource: Resource, key: str) -> int:
     """How many there are of what an input lists, also where they are not known yet."""
-    given = resource.inputs.get(key)
-    return len(given) if isinstance(given, list) else len(resource.comes_from(key))
+    if isinstance(resource.inputs.get(key), Mark) and resource.comes_from(key):
+        return len(resource.comes_from(key))
+    return len(resource.get(key) or ())

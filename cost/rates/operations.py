@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cost.meter import Line, Meter, Rate
+from cost.meter import Line, Meter, MissingError, Rate, elements
 from policies.types import (
     ALARM,
     CLUSTER,
@@ -55,8 +55,8 @@ def log_group(resource: Resource, meter: Meter) -> Iterator[Line]:
 
 def alarm(resource: Resource, meter: Meter) -> Iterator[Line]:
     """Each metric that it looks at."""
-    queries = resource.get("metricQueries") or []
-    metrics = sum(bool(query.get("metric")) for query in queries) or 1
+    queries = elements(resource, "metricQueries")
+    metrics = sum(resource.has(f"{query}.metric") for query in queries) or 1
     fast = resource.get("period", 60) < 60
     price = "cloudwatch.alarm.high_resolution" if fast else "cloudwatch.alarm"
     yield meter.item(resource, _WATCH, "alarm", price, metrics)
@@ -80,8 +80,11 @@ def dashboard(resource: Resource, meter: Meter) -> Iterator[Line]:
 
 def cluster(resource: Resource, meter: Meter) -> Iterator[Line]:
     """The metrics of Container Insights, where it is on."""
-    settings = resource.get("settings") or []
-    if any(setting.get("value") == "enabled" for setting in settings):
+    settings = elements(resource, "settings")
+    values = [resource.get(f"{setting}.value") for setting in settings]
+    if "enhanced" in values:
+        raise MissingError("no price is known for enhanced Container Insights")
+    if "enabled" in values:
         yield meter.item(
             resource,
             _WATCH,
