@@ -225,11 +225,18 @@ class Lifecycle:
             step.facts.append(f"everything is gone, {kept}")
 
     def _lift_protection(self, step: Step) -> None:
-        """As an operator does it who means to take production down."""
-        refused = self._run("destroy", "--yes", "--skip-preview")
+        """As an operator does it who means to take production down.
+
+        With its preview, which refuses before anything is touched. Without it the
+        engine deletes all that is not protected before it comes to what is.
+        """
+        there = self._stage.inventory()
+        refused = self._run("destroy", "--yes")
         if refused.returncode == 0:
             raise StepFailedError("protected resources were destroyed")
-        step.facts.append("refused while what holds data is protected")
+        if gone := sorted(map(str, there - self._stage.inventory())):
+            raise StepFailedError(f"refused, and yet deleted: {', '.join(gone)}")
+        step.facts.append("refused while what holds data is protected, all still there")
         self._workspace.inject({"decommission": True}, {})
         self._succeed("up", "--yes", "--skip-preview")
         step.facts.append("`decommission: true` lifted the protection")

@@ -331,6 +331,15 @@ def test_destroying_what_is_protected_is_a_failure(life):
         life(result()).destroy()
 
 
+def test_a_refusal_that_deletes_is_a_failure(life, scene, monkeypatch):
+    there = iter([{Thing("subnet", "subnet-1"), Thing("vpc", "vpc-1")}, set()])
+    monkeypatch.setattr(scene, "inventory", lambda: next(there))
+    with pytest.raises(
+        StepFailedError, match="yet deleted: subnet subnet-1, vpc vpc-1"
+    ):
+        life(result(code=1)).destroy()
+
+
 def test_what_a_destroy_forgets_is_named_and_what_is_kept_is_not(life, scene):
     scene.meant = {Thing("database snapshot", "final")}
     scene.there = {Thing("subnet", "subnet-1"), *scene.meant}

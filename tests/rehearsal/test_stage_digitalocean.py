@@ -360,5 +360,8 @@ def test_the_committed_stack_passes_every_step_and_is_only_recorded(tmp_path):
     facts = {step["name"]: " ".join(step["facts"]) for step in report["steps"]}
     assert "none was made in between by an unchanged program" in facts["change"]
     assert "the deployment before serves on" in facts["failing update"]
-    assert "refused while what holds data is protected" in facts["destroy"]
+    assert (
+        "refused while what holds data is protected, all still there"
+        in facts["destroy"]
+    )
     assert report["kept"] == []
