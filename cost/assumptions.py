@@ -68,6 +68,12 @@ class Assumptions(BaseModel):
     restore_test_hours: float = Field(
         ge=0, description="hours that a restored database runs in a test"
     )
+    service_vcpu: Mapping[str, float] = Field(
+        description="vCPU that a service on Railway uses, by name"
+    )
+    service_memory_gb: Mapping[str, float] = Field(
+        description="GB of memory that a service on Railway uses, by name"
+    )
     free_allowances_percent: float = Field(
         ge=0,
         le=100,
@@ -77,6 +83,14 @@ class Assumptions(BaseModel):
     def log_group_gb(self, name: str) -> float:
         """GB that a log group takes in, by its logical name."""
         return _match(self.log_gb, name)
+
+    def railway_vcpu(self, name: str) -> float:
+        """Processors that a replica uses on average, by its service's logical name."""
+        return _match(self.service_vcpu, name)
+
+    def railway_gb(self, name: str) -> float:
+        """GB of memory that a replica uses on average, in the same way."""
+        return _match(self.service_memory_gb, name)
 
     def in_bucket_gb(self, name: str) -> float:
         """GB that a bucket holds, by its logical name."""

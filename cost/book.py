@@ -87,9 +87,9 @@ class Price(_Entry):
 
 
 class PriceBook(_Entry):
-    """The prices of one region.
+    """The prices of one region of AWS, or of another provider.
 
-    usage_prefix: what usage types of the region begin with in the Price List API.
+    usage_prefix: what usage types of the region begin with in AWS's Price List API.
     date: when the book was last gone through.
     """
 
@@ -154,7 +154,18 @@ def load(region: str, folder: Path = FOLDER) -> PriceBook:
             + (f" Did you mean {near[0]}?" if near else "")
             + f" Make one with: stromhaltig cost refresh --region {region}"
         )
-    file = path(region, folder)
+    return _read(path(region, folder))
+
+
+def load_provider(provider: str, folder: Path = FOLDER) -> PriceBook:
+    """The book of a provider whose prices are the same in every region.
+
+    Raises BookError with every problem of a book that cannot be used.
+    """
+    return _read(folder / f"{provider}.yaml")
+
+
+def _read(file: Path) -> PriceBook:
     try:
         return PriceBook.model_validate(yaml.safe_load(file.read_text("utf-8")))
     except yaml.YAMLError as error:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cost.assumptions import Assumptions
-from cost.book import PriceBook
+from cost.book import PriceBook, load, load_provider
 from cost.meter import Gap, Item, Meter, MissingError
 from cost.rates import RATES, free
 from policies.types import current
-from resource_graph import Resource, ResourceGraph, UndecidedError
+from resource_graph import Resource, ResourceGraph, UndecidedError, region_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,26 @@ class Change:
     def usd(self) -> float:
         """By how much a month changes."""
         return self.after - self.before
+
+
+_PROVIDERS: Mapping[str, str] = {
+    "digitalocean:": "digitalocean",
+    "pulumi-python:dynamic/railway:": "railway",
+}
+"""Beginning of a type -> the provider whose book prices a graph with such."""
+
+
+def book_for(graph: ResourceGraph, region: str | None = None) -> PriceBook:
+    """The book that prices a graph: by what is in it, on AWS by its region.
+
+    region: of AWS, where the graph does not say it.
+
+    Raises GraphError when neither says which, and BookError when there is no such book.
+    """
+    for start, provider in _PROVIDERS.items():
+        if any(resource.type.startswith(start) for resource in graph):
+            return load_provider(provider)
+    return load(region or region_of(graph))
 
 
 def estimate(

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 
 from cost import assumptions, book, show
-from cost.estimate import Estimate, estimate
+from cost.estimate import Estimate, book_for, estimate
 from ops import price_list
 from ops.stack_graph import graph_of
-from resource_graph import GraphError, ResourceGraph, read, region_of
+from resource_graph import GraphError, ResourceGraph, read
 
 REFUSED = 2
 """Exit code when there is nothing to price, or no way to."""
@@ -126,7 +126,7 @@ def _priced(
 ) -> Estimate:
     return estimate(
         graph,
-        book.load(region or region_of(graph)),
+        book_for(graph, region),
         assumptions.assumptions(
             profile or assumptions.profile_for(graph.stack), changes
         ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from cost import book, show
 from cost.assumptions import assumptions, profile_for
-from cost.estimate import Estimate, estimate
+from cost.estimate import Estimate, book_for, estimate
 from policies import exceptions
 from policies.catalogue import POLICIES
 from policies.evaluate import Judgement, judge
@@ -72,12 +72,12 @@ def inspect(state: Mapping[str, Any]) -> Inspection:
     accepted = exceptions.load(controls=[policy.id for policy in POLICIES])
     judgement = judge(graph, POLICIES, accepted)
     try:
-        region = region_of(graph)
+        prices = book_for(graph)
     except GraphError:
         return Inspection(judgement=judgement, estimate=None)
-    if region not in book.regions():
-        why = f"not priced: there is no price book for {region}"
+    except book.BookError:
+        why = f"not priced: there is no price book for {region_of(graph)}"
         return Inspection(judgement=judgement, estimate=None, unpriced=why)
     assumed = assumptions(profile_for(graph.stack))
-    priced = estimate(graph, book.load(region), assumed)
+    priced = estimate(graph, prices, assumed)
     return Inspection(judgement=judgement, estimate=priced)

@@ -18,12 +18,14 @@ import yaml
 from cost import book
 from cost.alternatives import alternatives
 from cost.assumptions import assumptions
-from cost.estimate import Estimate, estimate
+from cost.estimate import Estimate, book_for, estimate
 from policies import exceptions
 from policies.catalogue import POLICIES
 from policies.evaluate import Judgement, judge
 from policies.exceptions import Accepted
 from tests.stacks import STACKS, deploy
+from tests.unit import test_digitalocean_stack as digitalocean
+from tests.unit import test_railway_stack as railway
 
 ROOT: Final = Path(__file__).parent.parent
 REGION: Final = "eu-central-1"
@@ -33,6 +35,26 @@ LACKING: Final = (
     *("firewall", "jobs", "monitoring", "uploads"),
 )
 """Options of production that the alternatives do not have."""
+
+
+ELSEWHERE: Final = (
+    (
+        "on DigitalOcean",
+        digitalocean.deploy,
+        "as committed: two instances, PostgreSQL with a standby, Valkey, a bucket",
+    ),
+    (
+        "on one droplet of DigitalOcean",
+        digitalocean.machine,
+        "the machine for the Docker stack, with its volume and weekly backups",
+    ),
+    (
+        "on Railway",
+        railway.deploy,
+        "as committed; a Pro workspace pays 20 USD at least, which includes as much",
+    ),
+)
+"""The same app with the same use on other platforms."""
 
 
 def catalogue() -> str:
@@ -128,6 +150,10 @@ def others() -> str:
             f"without {', '.join(LACKING)}",
         ),
         ("This program, staging", _estimate("staging"), "as committed"),
+        *(
+            (f"This program, {where}", _elsewhere(deployed()), what)
+            for where, deployed, what in ELSEWHERE
+        ),
     ]
     prices = book.load(REGION)
     theirs = [
@@ -195,6 +221,11 @@ def _judgement(stack: str) -> Judgement:
 @cache
 def _estimate(stack: str, changes: tuple[str, ...] = ()) -> Estimate:
     return estimate(_graph(stack, changes), book.load(REGION), assumptions(stack))
+
+
+def _elsewhere(deployed: Any) -> Estimate:
+    graph = deployed.as_resources()
+    return estimate(graph, book_for(graph), assumptions("production"))
 
 
 def _graph(stack: str, changes: tuple[str, ...] = ()) -> Any:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cost.meter import Rate
-from cost.rates import compute, data, network, operations
+from cost.rates import compute, data, digitalocean, network, operations, railway
 
 RATES: Mapping[str, Rate] = {
     **compute.RATES,
     **data.RATES,
+    **digitalocean.RATES,
     **network.RATES,
     **operations.RATES,
+    **railway.RATES,
 }
 """Type -> the function that prices it."""
 
@@ -55,7 +57,20 @@ _FREE: Mapping[str, str] = {
     "aws:sqs/": "comes with the queue",
     "aws:vpc/securityGroup": "comes with the network",
     "aws:wafv2/": "comes with the web ACL",
+    "digitalocean:index/databaseDb:": "comes with the cluster",
+    "digitalocean:index/databaseFirewall:": "comes with the cluster",
+    "digitalocean:index/databasePostgresqlConfig:": "comes with the cluster",
+    "digitalocean:index/databaseUser:": "comes with the cluster",
+    "digitalocean:index/databaseValkeyConfig:": "comes with the cluster",
+    "digitalocean:index/firewall:": "firewalls are free",
+    "digitalocean:index/project": "a way to sort what there is",
+    "digitalocean:index/reservedIp": "free while a droplet has it",
+    "digitalocean:index/spacesKey:": "a key",
+    "digitalocean:index/sshKey:": "a key",
+    "digitalocean:index/uptimeAlert:": "comes with the check",
+    "digitalocean:index/volumeAttachment:": "the volume is paid for",
     "docker": "runs on the host, whose price is not in the program",
+    "pulumi-python:dynamic/railway:": "what services use is paid for",
     "pulumi:": "Pulumi's own",
     "random:": "Pulumi's own",
     "tls:": "Pulumi's own",

@@ -21,7 +21,7 @@ MONTH = 730
 
 FRANKFURT = book.load("eu-central-1")
 
-_BY_NAME = ("log_gb", "bucket_gb")
+_BY_NAME = ("log_gb", "bucket_gb", "service_memory_gb", "service_vcpu")
 
 
 def book_of(prices: Mapping[str, Any], region: str = "eu-central-1") -> PriceBook:

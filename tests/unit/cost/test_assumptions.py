@@ -99,7 +99,9 @@ def test_a_name_of_another_kind_is_refused_with_all_that_there_are():
 
 
 def test_what_goes_by_name_is_set_in_the_file_only():
-    assert sorted(BY_NAME) == ["bucket_gb", "log_gb"]
+    assert sorted(BY_NAME) == [
+        *("bucket_gb", "log_gb", "service_memory_gb", "service_vcpu"),
+    ]
     for name in BY_NAME:
         (said,) = refusal("production", f"{name}=3")
         assert said.startswith(f'"{name}" is no assumption that can be set')

@@ -20,7 +20,10 @@ def test_types_are_priced_under_the_names_that_they_have_today():
 def test_rates_of_all_parts_are_there():
     assert len(RATES) == sum(
         len(part.RATES)
-        for part in (rates.compute, rates.data, rates.network, rates.operations)
+        for part in (
+            *(rates.compute, rates.data, rates.network, rates.operations),
+            *(rates.digitalocean, rates.railway),
+        )
     )
 
 

@@ -13,12 +13,14 @@ import pytest
 import yaml
 
 from cost.assumptions import Assumptions, assumptions, profile_for
-from cost.estimate import Estimate, difference, estimate
+from cost.estimate import Estimate, book_for, difference, estimate
 from cost.meter import Gap, Meter, MissingError
 from cost.rates import RATES
 from policies.types import REPLICATION_GROUP
 from resource_graph import UNKNOWN, Resource, ResourceGraph, UndecidedError, region_of
 from tests import stacks
+from tests.unit import test_digitalocean_stack as digitalocean
+from tests.unit import test_railway_stack as railway
 from tests.unit.cost.pricing import FRANKFURT, TODAY
 
 LIMITS = {"production": 420, "staging": 60}
@@ -27,11 +29,20 @@ LIMITS = {"production": 420, "staging": 60}
 EVERYTHING = "everything"
 NAMES = (*LIMITS, EVERYTHING)
 
+ELSEWHERE = {
+    "digitalocean": lambda: digitalocean.deploy(registry={"name": "stromhaltig"}),
+    "railway": railway.deploy,
+    "machine": digitalocean.machine,
+}
+"""Stacks of other platforms, priced by books of their own."""
+
 
 @cache
 def graph_of(name: str, *, preview: bool = False) -> ResourceGraph:
     """A stack as its committed file has it; everything: production with all options."""
-    if name == EVERYTHING:
+    if name in ELSEWHERE:
+        graph = ELSEWHERE[name]()
+    elif name == EVERYTHING:
         graph = stacks.everything(preview=preview)
     elif name == "staging":
         # Its file sets none of the four secrets that are optional there.
@@ -43,7 +54,7 @@ def graph_of(name: str, *, preview: bool = False) -> ResourceGraph:
 
 def priced(graph: ResourceGraph, used: Assumptions | None = None) -> Estimate:
     used = used or assumptions(profile_for(graph.stack))
-    return estimate(graph, FRANKFURT, used, today=TODAY)
+    return estimate(graph, book_for(graph), used, today=TODAY)
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -64,6 +75,13 @@ def test_nothing_of_a_stack_is_unknown(name, preview):
     made = priced(graph_of(name, preview=preview))
     assert [f"{u.type} {u.name}: {u.why}" for u in made.unknown] == []
     assert made.warnings == []
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_nothing_is_unknown_on_other_platforms(name):
+    made = priced(graph_of(name))
+    assert [f"{u.type} {u.name}: {u.why}" for u in made.unknown] == []
+    assert made.usd > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,7 +147,8 @@ def changed(used: Assumptions, name: str) -> Assumptions:
 
 @pytest.mark.parametrize("name", Assumptions.model_fields)
 def test_no_assumption_is_without_effect(name):
-    graph = with_more(graph_of(EVERYTHING))
+    on_railway = name.startswith("service_")
+    graph = with_more(graph_of("railway" if on_railway else EVERYTHING))
     used = assumptions("production")
     before, after = priced(graph, used), priced(graph, changed(used, name))
     differing = [
@@ -167,11 +186,13 @@ def with_unknowns(found: Resource) -> Iterator[Resource]:
 def test_what_is_unknown_makes_nothing_cheaper_without_being_named(type_):
     # Staging has a server where the others have gateways.
     graph = next(
-        g for name in (EVERYTHING, "staging") if (g := graph_of(name)).of(type_)
+        g
+        for name in (EVERYTHING, "staging", *ELSEWHERE)
+        if (g := graph_of(name)).of(type_)
     )
 
     def usd(found: Resource) -> float:
-        meter = Meter(graph, FRANKFURT, assumptions("production"))
+        meter = Meter(graph, book_for(graph), assumptions("production"))
         lines = list(RATES[type_](found, meter))
         return sum(inf if isinstance(line, Gap) else line.usd for line in lines)
 
