@@ -769,7 +769,9 @@ TABLE: Mapping[str, Sequence[Calls]] = {
     "aws:sns/topicSubscription:TopicSubscription": (
         Calls(
             "sns",
-            named="SetSubscriptionAttributes Subscribe Unsubscribe",
+            named="Subscribe",
+            # AWS knows no resource for a subscription.
+            unbound="SetSubscriptionAttributes Unsubscribe",
         ),
     ),
     "aws:sqs/queue:Queue": (

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from policies.types import TASK_DEFINITION
 from resource_graph import Resource, ResourceGraph
+from resource_types import TASK_DEFINITION
 
 FILE = Path(__file__).with_name("alternatives.yaml")
 """What they consist of, and where that is from."""

@@ -11,8 +11,8 @@ from cost.assumptions import Assumptions
 from cost.book import PriceBook, load, load_provider
 from cost.meter import Gap, Item, Meter, MissingError
 from cost.rates import RATES, free
-from policies.types import current
 from resource_graph import Resource, ResourceGraph, UndecidedError, region_of
+from resource_types import current
 
 
 @dataclass(frozen=True, kw_only=True)

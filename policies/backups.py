@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from policies.documents import as_list
-from policies.types import BACKUP_SELECTION, DATABASE, DATABASE_CLUSTER, FILE_SYSTEM
 from resource_graph import (
     UNKNOWN,
     Mark,
@@ -16,6 +15,7 @@ from resource_graph import (
     UndecidedError,
     names,
 )
+from resource_types import BACKUP_SELECTION, DATABASE, DATABASE_CLUSTER, FILE_SYSTEM
 
 _TAG = "aws:ResourceTag/"
 

@@ -14,8 +14,8 @@ from pulumi_policy.proxy import UnknownValueError
 from policies.evaluate import look, modernised
 from policies.exceptions import Accepted, parse
 from policies.model import Policy
-from policies.types import current
 from resource_graph import UNKNOWN, Resource, ResourceGraph, UndecidedError
+from resource_types import current
 
 _CONFIG = pulumi_policy.PolicyConfigSchema(
     properties={"exceptions": {"type": "array", "items": {"type": "object"}}}

@@ -8,8 +8,8 @@ from datetime import date
 
 from policies.exceptions import Accepted
 from policies.model import Policy
-from policies.types import current
 from resource_graph import Resource, ResourceGraph, UndecidedError
+from resource_types import current
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from policies.types import LOG_DELIVERY, LOG_DELIVERY_SOURCE
 from resource_graph import Resource, ResourceGraph
+from resource_types import LOG_DELIVERY, LOG_DELIVERY_SOURCE
 
 _ACCESS = "ACCESS"
 

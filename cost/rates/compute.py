@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from cost.assumptions import HOURS
 from cost.meter import Line, Meter, MissingError, Rate, elements
-from policies.types import (
+from resource_graph import Resource, names
+from resource_types import (
     EC2_INSTANCE,
     FUNCTION,
     REPOSITORY,
     SERVICE,
     TASK_DEFINITION,
 )
-from resource_graph import Resource, names
 
 _SCHEDULE = "aws:scheduler/schedule:Schedule"
 _TASKS = "Tasks"

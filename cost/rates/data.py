@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from cost.assumptions import HOURS
 from cost.meter import Line, Meter, MissingError, Rate, elements
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     BACKUP_PLAN,
     BACKUP_VAULT,
     BUCKET,
@@ -14,7 +15,6 @@ from policies.types import (
     FILE_SYSTEM,
     REPLICATION_GROUP,
 )
-from resource_graph import Resource
 
 _DATABASE = "Database"
 _CACHE = "Cache"

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from cost.assumptions import HOURS
 from cost.meter import Line, Meter, MissingError, Rate
-from policies.types import (
+from resource_graph import Mark, Resource
+from resource_types import (
     DISTRIBUTION,
     LOAD_BALANCER,
     NAT_GATEWAY,
     VPC_ENDPOINT,
     WEB_ACL,
 )
-from resource_graph import Mark, Resource
 
 _IN = "Load balancer"
 _NETWORK = "Network"

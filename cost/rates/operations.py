@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cost.meter import Line, Meter, MissingError, Rate, elements
-from policies.types import (
+from resource_graph import Resource, names
+from resource_types import (
     ALARM,
     CLUSTER,
     KEY,
@@ -15,7 +16,6 @@ from policies.types import (
     TASK_DEFINITION,
     TOPIC,
 )
-from resource_graph import Resource, names
 
 _WATCH = "Logs and alarms"
 _SECRETS = "Keys and secrets"

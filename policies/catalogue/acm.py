@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from policies.model import Severity, Source, policy
-from policies.types import CERTIFICATE
 from resource_graph import Resource
+from resource_types import CERTIFICATE
 
 _BY_ITSELF = ("DNS", "HTTP")
 """How a domain is proven again without anybody doing anything."""

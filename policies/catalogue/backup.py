@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from policies.backups import selects
 from policies.model import Severity, Source, policy
-from policies.types import BACKUP_SELECTION, DATABASE, DATABASE_CLUSTER
 from resource_graph import Resource, ResourceGraph
+from resource_types import BACKUP_SELECTION, DATABASE, DATABASE_CLUSTER
 
 _ENCRYPTED: Mapping[str, str] = {
     DATABASE: "storageEncrypted",

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from policies.documents import is_public, statements_of
 from policies.log_delivery import delivers_access_logs
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Resource, ResourceGraph
+from resource_types import (
     BACKUP_VAULT_POLICY,
     BUCKET,
     BUCKET_POLICY,
@@ -32,7 +33,6 @@ from policies.types import (
     VPC,
     VPC_ENDPOINT,
 )
-from resource_graph import Resource, ResourceGraph
 
 # Neither an endpoint's policy, which grants nothing by itself, nor a public API's.
 _POLICIES = {

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from policies.documents import as_list
 from policies.log_delivery import delivers_access_logs
 from policies.model import Severity, Source, policy
-from policies.types import BUCKET, DISTRIBUTION
 from resource_graph import Resource, ResourceGraph
+from resource_types import BUCKET, DISTRIBUTION
 
 _OLD_TLS = ("SSLv3", "TLSv1", "TLSv1.1")
 """Deprecated by RFC 7568 and RFC 8996."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.model import Severity, Source, policy
-from policies.types import ALARM, LOG_GROUP
 from resource_graph import Resource
+from resource_types import ALARM, LOG_GROUP
 
 _YEAR = 365
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.model import Severity, Source, policy
-from policies.types import DATABASE, SECRET, SECRET_VERSION, TASK_DEFINITION
 from resource_graph import Resource, ResourceGraph, names
+from resource_types import DATABASE, SECRET, SECRET_VERSION, TASK_DEFINITION
 
 _RANDOM = "random:"
 

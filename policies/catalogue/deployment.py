@@ -11,7 +11,8 @@ from typing import Any
 from policies.documents import as_list
 from policies.model import Severity, Source, policy
 from policies.parts import containers, parts
-from policies.types import (
+from resource_graph import Resource, ResourceGraph, names
+from resource_types import (
     AWS_PROVIDER,
     CLUSTER,
     CODE_DEPLOY_GROUP,
@@ -26,7 +27,6 @@ from policies.types import (
     TARGET_GROUP,
     TASK_DEFINITION,
 )
-from resource_graph import Resource, ResourceGraph, names
 
 
 @policy(

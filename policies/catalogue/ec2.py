@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from policies.documents import as_list
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Resource, ResourceGraph, names
+from resource_types import (
     DEFAULT_SECURITY_GROUP,
     EC2_INSTANCE,
     EGRESS_RULE,
@@ -22,7 +23,6 @@ from policies.types import (
     VPC,
     VPC_ENDPOINT,
 )
-from resource_graph import Resource, ResourceGraph, names
 
 _HOLDS_RULES = (
     DEFAULT_SECURITY_GROUP,

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 from policies.model import Severity, Source, policy
 from policies.parts import parts
-from policies.types import REGISTRY_SCANNING, REPOSITORY, REPOSITORY_LIFECYCLE
 from resource_graph import Resource, ResourceGraph
+from resource_types import REGISTRY_SCANNING, REPOSITORY, REPOSITORY_LIFECYCLE
 
 
 @policy(

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from policies.model import Severity, Source, policy
 from policies.parts import containers, parts
-from policies.types import (
+from resource_graph import Resource, ResourceGraph, names
+from resource_types import (
     CLUSTER,
     ECS_ACCOUNT_SETTING,
     SERVICE,
     TASK_DEFINITION,
     TASK_SET,
 )
-from resource_graph import Resource, ResourceGraph, names
 
 
 @policy(

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from policies.backups import is_backed_up
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Mark, Resource, ResourceGraph, UndecidedError, names
+from resource_types import (
     ACCESS_POINT,
     BACKUP_POLICY,
     FILE_SYSTEM,
     MOUNT_TARGET,
     SUBNET,
 )
-from resource_graph import Mark, Resource, ResourceGraph, UndecidedError, names
 
 
 @policy(

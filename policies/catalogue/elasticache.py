@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from policies.model import Severity, Source, policy
-from policies.types import CACHE_CLUSTER, REPLICATION_GROUP
 from resource_graph import Resource
+from resource_types import CACHE_CLUSTER, REPLICATION_GROUP
 
 
 @policy(

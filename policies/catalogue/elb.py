@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from policies.documents import as_list
 from policies.model import Severity, Source, policy
 from policies.parts import parts
-from policies.types import (
+from resource_graph import Resource, ResourceGraph, names
+from resource_types import (
     DISTRIBUTION,
     LISTENER,
     LISTENER_RULE,
@@ -15,7 +16,6 @@ from policies.types import (
     WEB_ACL_ASSOCIATION,
     WEB_ACL_ASSOCIATION_CLASSIC,
 )
-from resource_graph import Resource, ResourceGraph, names
 
 
 @policy(

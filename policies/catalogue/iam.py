@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from policies.documents import Statement, as_list, statements_of
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     GROUP_POLICY,
     INLINE_POLICY,
     MANAGED_POLICY,
     ROLE,
     USER_POLICY,
 )
-from resource_graph import Resource
 
 _IDENTITY_POLICIES = (
     GROUP_POLICY,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from policies.documents import Statement, as_list, is_public, statements_of
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     GROUP_POLICY,
     INLINE_POLICY,
     KEY,
@@ -16,7 +17,6 @@ from policies.types import (
     ROLE,
     USER_POLICY,
 )
-from resource_graph import Resource
 
 _DECRYPTING = ("kms:Decrypt", "kms:ReEncryptFrom")
 

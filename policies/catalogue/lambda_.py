@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from policies.documents import is_public, statements_of
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     FUNCTION,
     FUNCTION_PERMISSION,
     FUNCTION_POLICY,
     FUNCTION_URL,
 )
-from resource_graph import Resource
 
 _S3 = "s3.amazonaws.com"
 

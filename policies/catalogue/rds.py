@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from policies.backups import is_backed_up
 from policies.documents import as_list
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Mark, Resource, ResourceGraph, UndecidedError, names
+from resource_types import (
     DATABASE,
     DATABASE_EVENTS,
     DATABASE_PARAMETERS,
@@ -20,7 +21,6 @@ from policies.types import (
     ROUTE_TABLE_ASSOCIATION,
     SUBNET,
 )
-from resource_graph import Mark, Resource, ResourceGraph, UndecidedError, names
 
 _T = TypeVar("_T")
 

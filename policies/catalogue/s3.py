@@ -18,7 +18,8 @@ from policies.documents import (
     statements_of,
 )
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Resource, ResourceGraph
+from resource_types import (
     ACCOUNT_PUBLIC_ACCESS_BLOCK,
     BUCKET,
     BUCKET_ACL,
@@ -31,7 +32,6 @@ from policies.types import (
     LOAD_BALANCER,
     PUBLIC_ACCESS_BLOCK,
 )
-from resource_graph import Resource, ResourceGraph
 
 _BLOCKS = (
     "blockPublicAcls",

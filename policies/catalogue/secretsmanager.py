@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from policies.documents import EVERYBODY, Statement, is_public, statements_of
 from policies.model import Severity, Source, policy
-from policies.types import SECRET, SECRET_POLICY, SECRET_ROTATION
 from resource_graph import Resource, ResourceGraph
+from resource_types import SECRET, SECRET_POLICY, SECRET_ROTATION
 
 _MOST_DAYS = 90
 """What Security Hub asks for."""

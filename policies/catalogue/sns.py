@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from policies.documents import is_public, statements_of
 from policies.model import Severity, Source, policy
-from policies.types import TOPIC, TOPIC_POLICY
 from resource_graph import Resource
+from resource_types import TOPIC, TOPIC_POLICY
 
 
 @policy(

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from policies.documents import as_list
 from policies.model import Severity, Source, policy
-from policies.types import (
+from resource_graph import Resource, ResourceGraph
+from resource_types import (
     RULE_GROUP,
     WEB_ACL,
     WEB_ACL_LOGGING,
     WEB_ACL_RULE,
     WEB_ACL_RULE_GROUP,
 )
-from resource_graph import Resource, ResourceGraph
 
 
 @policy(

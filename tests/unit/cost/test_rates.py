@@ -6,8 +6,8 @@ import pytest
 
 from cost import rates
 from cost.rates import RATES, free
-from policies.types import current
 from resource_graph import Resource
+from resource_types import current
 from settings.aws.groups import Database, Service
 from tests.unit.cost.pricing import FRANKFURT, database, priced, service, task
 from tests.unit.policies.casework import resource

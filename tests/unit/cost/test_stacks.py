@@ -16,8 +16,8 @@ from cost.assumptions import Assumptions, assumptions, profile_for
 from cost.estimate import Estimate, book_for, difference, estimate
 from cost.meter import Gap, Meter, MissingError
 from cost.rates import RATES
-from policies.types import REPLICATION_GROUP
 from resource_graph import UNKNOWN, Resource, ResourceGraph, UndecidedError, region_of
+from resource_types import REPLICATION_GROUP
 from tests import stacks
 from tests.unit import test_digitalocean_stack as digitalocean
 from tests.unit import test_railway_stack as railway

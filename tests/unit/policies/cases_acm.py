@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policies.types import CERTIFICATE
 from resource_graph import SECRET
+from resource_types import CERTIFICATE
 from tests.unit.policies.casework import Case, resource
 
 DOMAIN = "stromhaltig.example"

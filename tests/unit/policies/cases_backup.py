@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from policies.types import BACKUP_SELECTION, DATABASE, DATABASE_CLUSTER
 from resource_graph import Resource
+from resource_types import BACKUP_SELECTION, DATABASE, DATABASE_CLUSTER
 from tests.unit.policies.casework import Case, resource
 
 ENCRYPTED = resource(DATABASE, "encrypted", storageEncrypted=True)

@@ -6,7 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from policies.types import (
+from resource_graph import UNKNOWN, Resource
+from resource_types import (
     BUCKET_POLICY,
     DISTRIBUTION,
     FILE_SYSTEM_POLICY,
@@ -23,7 +24,6 @@ from policies.types import (
     VPC,
     VPC_ENDPOINT,
 )
-from resource_graph import UNKNOWN, Resource
 from tests.unit.policies.casework import Case, resource
 
 NETWORK = resource(VPC, "network")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from policies.types import BUCKET, DISTRIBUTION, LOG_DELIVERY, LOG_DELIVERY_SOURCE
 from resource_graph import UNKNOWN, Resource
+from resource_types import BUCKET, DISTRIBUTION, LOG_DELIVERY, LOG_DELIVERY_SOURCE
 from tests.unit.policies.casework import Case, resource
 
 ASSETS = resource(BUCKET, "assets", bucket="assets")

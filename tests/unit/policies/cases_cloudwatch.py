@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from policies.types import ALARM, LOG_GROUP
 from resource_graph import UNKNOWN
+from resource_types import ALARM, LOG_GROUP
 from tests.unit.policies.casework import Case, resource
 
 CASES = (

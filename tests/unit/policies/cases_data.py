@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     DATABASE,
     PASSWORD,
     SECRET,
     SECRET_VERSION,
     TASK_DEFINITION,
 )
-from resource_graph import Resource
 from tests.unit.policies.casework import Case, resource
 
 LIFE = resource("random:index/randomId:RandomId", byteLength=3)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from policies.types import (
+from resource_graph import SECRET as HIDDEN
+from resource_graph import UNKNOWN, Resource
+from resource_types import (
     AWS_PROVIDER,
     CLUSTER,
     CODE_DEPLOY_GROUP,
@@ -22,8 +24,6 @@ from policies.types import (
     TARGET_GROUP,
     TASK_DEFINITION,
 )
-from resource_graph import SECRET as HIDDEN
-from resource_graph import UNKNOWN, Resource
 from tests.unit.policies.casework import Case, resource
 
 DIGEST = f"sha256:{'1' * 64}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     DEFAULT_SECURITY_GROUP,
     EC2_INSTANCE,
     EGRESS_RULE,
@@ -19,7 +20,6 @@ from policies.types import (
     VPC,
     VPC_ENDPOINT,
 )
-from resource_graph import Resource
 from tests.unit.policies.casework import Case, resource
 
 NETWORK = resource(VPC, "network")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from policies.types import REGISTRY_SCANNING, REPOSITORY, REPOSITORY_LIFECYCLE
 from resource_graph import Resource
+from resource_types import REGISTRY_SCANNING, REPOSITORY, REPOSITORY_LIFECYCLE
 from tests.unit.policies.casework import Case, resource
 
 

@@ -6,14 +6,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     CLUSTER,
     ECS_ACCOUNT_SETTING,
     SERVICE,
     TASK_DEFINITION,
     TASK_SET,
 )
-from resource_graph import Resource
 from tests.unit.policies.casework import Case, resource
 
 CONTAINER: dict[str, Any] = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     ACCESS_POINT,
     BACKUP_POLICY,
     BACKUP_SELECTION,
@@ -10,7 +11,6 @@ from policies.types import (
     MOUNT_TARGET,
     SUBNET,
 )
-from resource_graph import Resource
 from tests.unit.policies.casework import Case, resource
 
 FILES = resource(FILE_SYSTEM, encrypted=True)

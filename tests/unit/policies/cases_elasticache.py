@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.types import CACHE_CLUSTER, REPLICATION_GROUP
 from resource_graph import SECRET, Resource
+from resource_types import CACHE_CLUSTER, REPLICATION_GROUP
 from tests.unit.policies.casework import Case, resource
 
 

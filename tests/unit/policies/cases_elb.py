@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     DISTRIBUTION,
     LISTENER,
     LISTENER_RULE,
@@ -12,7 +13,6 @@ from policies.types import (
     WEB_ACL_ASSOCIATION,
     WEB_ACL_ASSOCIATION_CLASSIC,
 )
-from resource_graph import Resource
 from tests.unit.policies.casework import Case, resource
 
 BALANCER = resource(LOAD_BALANCER, "app")

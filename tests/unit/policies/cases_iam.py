@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     GROUP_POLICY,
     INLINE_POLICY,
     MANAGED_POLICY,
     ROLE,
     USER_POLICY,
 )
-from resource_graph import Resource
 from tests.unit.policies.casework import Case, resource
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from policies.types import (
+from resource_types import (
     GROUP_POLICY,
     INLINE_POLICY,
     KEY,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from policies.types import (
+from resource_graph import UNKNOWN
+from resource_types import (
     FUNCTION,
     FUNCTION_PERMISSION,
     FUNCTION_POLICY,
     FUNCTION_URL,
 )
-from resource_graph import UNKNOWN
 from tests.unit.policies.casework import Case, resource
 
 PUBLIC = {"Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction"}

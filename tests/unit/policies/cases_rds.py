@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     BACKUP_SELECTION,
     DATABASE,
     DATABASE_EVENTS,
@@ -18,7 +19,6 @@ from policies.types import (
     ROUTE_TABLE_ASSOCIATION,
     SUBNET,
 )
-from resource_graph import Resource
 from tests.unit.policies.casework import Case, resource
 
 SOURCE = resource(DATABASE, "source", storageEncrypted=True, backupRetentionPeriod=7)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from policies.types import (
+from resource_graph import Resource
+from resource_types import (
     ACCOUNT_PUBLIC_ACCESS_BLOCK,
     BUCKET,
     BUCKET_ACL,
@@ -18,7 +19,6 @@ from policies.types import (
     LOAD_BALANCER,
     PUBLIC_ACCESS_BLOCK,
 )
-from resource_graph import Resource
 from tests.unit.policies.casework import Case, resource
 
 IT = resource(BUCKET)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from policies.types import SECRET, SECRET_POLICY, SECRET_ROTATION
 from resource_graph import Resource
+from resource_types import SECRET, SECRET_POLICY, SECRET_ROTATION
 from tests.unit.policies.casework import Case, resource
 
 IT = resource(SECRET)

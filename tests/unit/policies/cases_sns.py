@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from policies.types import TOPIC, TOPIC_POLICY
 from resource_graph import UNKNOWN
+from resource_types import TOPIC, TOPIC_POLICY
 from tests.unit.policies.casework import Case, resource
 
 

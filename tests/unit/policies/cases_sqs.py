@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.types import QUEUE, QUEUE_POLICY
 from resource_graph import UNKNOWN
+from resource_types import QUEUE, QUEUE_POLICY
 from tests.unit.policies.casework import Case, resource
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.types import (
+from resource_types import (
     RULE_GROUP,
     WEB_ACL,
     WEB_ACL_LOGGING,

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from policies.backups import is_backed_up, selects
-from policies.types import (
+from resource_graph import UNKNOWN, Resource, ResourceGraph, UndecidedError
+from resource_types import (
     BACKUP_SELECTION,
     BUCKET,
     DATABASE,
     DATABASE_CLUSTER,
     FILE_SYSTEM,
 )
-from resource_graph import UNKNOWN, Resource, ResourceGraph, UndecidedError
 from tests.unit.policies.casework import resource
 
 ARN = "arn:aws:rds:eu-central-1:123456789012:db:app"

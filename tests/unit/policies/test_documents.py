@@ -14,8 +14,8 @@ from policies.documents import (
     statements,
     statements_of,
 )
-from policies.types import QUEUE_POLICY
 from resource_graph import UNKNOWN, UndecidedError
+from resource_types import QUEUE_POLICY
 from tests.unit.policies.casework import resource
 
 PLAIN = {"Bool": {"aws:SecureTransport": "false"}}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from policies.log_delivery import delivers_access_logs
-from policies.types import DISTRIBUTION, LOG_DELIVERY, LOG_DELIVERY_SOURCE
 from resource_graph import UNKNOWN, Resource, ResourceGraph, UndecidedError
+from resource_types import DISTRIBUTION, LOG_DELIVERY, LOG_DELIVERY_SOURCE
 from tests.unit.policies.casework import resource
 
 SITE = resource(DISTRIBUTION, "site")

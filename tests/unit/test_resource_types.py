@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies import types
+import resource_types as types
 from rehearsal.provider import schema
 
 TOKENS = {
