@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,11 +12,9 @@ from rich.console import Console
 from cost import assumptions, book, show
 from cost.estimate import Estimate, book_for, estimate
 from ops import price_list
+from ops.common import FileOption, PreviewOption, StackOption, refuse
 from ops.stack_graph import graph_of
 from resource_graph import GraphError, ResourceGraph, read
-
-REFUSED = 2
-"""Exit code when there is nothing to price, or no way to."""
 
 OVER = 1
 """Exit code when the price is above `--limit`."""
@@ -35,18 +33,9 @@ class Format(StrEnum):
 @app.callback(invoke_without_command=True)
 def cost(
     context: typer.Context,
-    stack: Annotated[
-        str | None, typer.Option(help="Which stack, as Pulumi knows it.")
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Instead: an exported state, or `pulumi preview --json --show-sames`."
-        ),
-    ] = None,
-    preview: Annotated[
-        bool, typer.Option(help="The stack as `pulumi up` would make it.")
-    ] = False,
+    stack: StackOption = None,
+    file: FileOption = None,
+    preview: PreviewOption = False,
     against: Annotated[
         Path | None,
         typer.Option(help="Show the difference from this state or preview."),
@@ -86,7 +75,7 @@ def cost(
             _priced(read(against), profile, assume or [], region) if against else None
         )
     except (GraphError, book.BookError, assumptions.AssumptionError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     if output is Format.json:
         print(show.as_json(before, after))
     elif output is Format.markdown:
@@ -116,7 +105,7 @@ def refresh(
     try:
         report = price_list.refresh(region)
     except (book.BookError, price_list.PriceListError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     for line in report.lines():
         print(line)
 
@@ -131,8 +120,3 @@ def _priced(
             profile or assumptions.profile_for(graph.stack), changes
         ),
     )
-
-
-def _refuse(message: str) -> NoReturn:
-    Console(stderr=True).print(message, style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(REFUSED) from None

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from contract import APP
+from ops.common import refuse
 from ops.stack_graph import ROOT
 
 if TYPE_CHECKING:
     from settings import Settings
-
-REFUSED = 2
-"""Exit code when the file cannot be written."""
 
 app = typer.Typer(no_args_is_help=True, help="What the app is told, as files.")
 
@@ -59,11 +56,11 @@ def render(
     try:
         settings = stack_file.read(stack, ROOT)
     except SettingsError as error:
-        _refuse(str(error))
+        refuse(str(error))
     try:
         text = _rendered(target, settings)
     except ValueError as error:
-        _refuse(str(error))
+        refuse(str(error))
     if output is None:
         print(text, end="")
         return
@@ -71,7 +68,7 @@ def render(
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        _refuse(f"{output} cannot be written: {error.strerror}")
+        refuse(f"{output} cannot be written: {error.strerror}")
     print(f"{output} written.")
 
 
@@ -110,8 +107,3 @@ def _dotenv(settings: Settings) -> str:
             "",
         ]
     )
-
-
-def _refuse(message: str) -> NoReturn:
-    Console(stderr=True).print(message, style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(REFUSED)

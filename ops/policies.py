@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ops.common import FileOption, PreviewOption, StackOption, refuse
 from ops.stack_graph import graph_of
 from policies import exceptions
 from policies.catalogue import POLICIES
@@ -20,9 +21,6 @@ from resource_graph import GraphError
 FAILED = 1
 """Exit code when something is open, or a policy failed itself."""
 
-REFUSED = 2
-"""Exit code when there is nothing to judge, or no way to."""
-
 
 class Format(StrEnum):
     """How findings are printed."""
@@ -32,18 +30,9 @@ class Format(StrEnum):
 
 
 def check(
-    stack: Annotated[
-        str | None, typer.Option(help="Which stack, as Pulumi knows it.")
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Instead: an exported state, or `pulumi preview --json --show-sames`."
-        ),
-    ] = None,
-    preview: Annotated[
-        bool, typer.Option(help="The stack as `pulumi up` would make it.")
-    ] = False,
+    stack: StackOption = None,
+    file: FileOption = None,
+    preview: PreviewOption = False,
     accepted: Annotated[
         Path,
         typer.Option("--exceptions", help="Findings that are accepted, in YAML."),
@@ -61,10 +50,7 @@ def check(
         known = [policy.id for policy in POLICIES]
         judgement = judge(graph, POLICIES, exceptions.load(accepted, known))
     except (GraphError, exceptions.ExceptionsError) as error:
-        Console(stderr=True).print(
-            str(error), style="red", markup=False, soft_wrap=True
-        )
-        raise typer.Exit(REFUSED) from None
+        refuse(str(error))
     if output is Format.json:
         print(json.dumps(as_data(graph, judgement), indent=2))
     else:

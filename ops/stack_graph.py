@@ -16,12 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 def graph_of(stack: str | None, file: Path | None, *, preview: bool) -> ResourceGraph:
     """The graph in a file, or of a stack: as it is, or as `pulumi up` would make it.
 
-    Raises GraphError when neither or both are given, and with what Pulumi says when
-    the stack cannot be read.
+    Raises GraphError when neither or both are given, for a preview of a file, and with
+    what Pulumi says when the stack cannot be read.
     """
     if (stack is None) == (file is None):
         raise GraphError("Say which: --stack NAME or --file FILE.")
     if file is not None:
+        if preview:
+            raise GraphError("--preview is of a stack. Give --stack NAME, or --file.")
         return read(file)
     command = ["preview", "--json", "--show-sames"] if preview else ["stack", "export"]
     return parse(_pulumi(*command, "--stack", str(stack)))

@@ -119,3 +119,8 @@ def test_what_is_no_json_is_shown(pulumi):
 def test_a_stack_without_resources_is_told(pulumi):
     pulumi({"deployment": {}})
     assert re.match("the state has no resources", refusal())
+
+
+def test_a_file_has_no_preview_of_its_own(tmp_path):
+    said = refusal(None, file=tmp_path / "state.json", preview=True)
+    assert said == "--preview is of a stack. Give --stack NAME, or --file."
