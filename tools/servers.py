@@ -162,6 +162,17 @@ def _beside_python(name: str) -> Mapping[str, Path]:
     )
 
 
+def itself(program: Path) -> Path:
+    """The program that a wrapper of ours starts; any other program is itself.
+
+    For what is carried to where the wrapper's libraries are not, such as into a
+    container.
+    """
+    root = program.parent.parent / "root"
+    found = (root / place / program.name for place in _BIN_DIRS)
+    return next((path for path in found if path.exists()), program)
+
+
 def _find(server: Server, directories: Sequence[str | Path]) -> dict[str, Path]:
     """Every program of a server, or nothing."""
     path = os.pathsep.join(str(directory) for directory in directories)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.processes import Guard
-from tools.servers import ServerMissingError, provide, which
+from tools.servers import ServerMissingError, itself, provide, which
 
 START_SECONDS = 60
 """How long the daemon may take to answer."""
@@ -201,6 +201,8 @@ def _daemon_command(folder: Path, cgroup: str) -> list[str]:
         *("--host", f"unix://{folder}/docker.sock"),
         *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
         *("--pidfile", f"{folder}/docker.pid"),
+        # The daemon puts it into containers, where no library of ours is.
+        *("--init-path", str(itself(which("docker-init")))),
         *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", cgroup),
     ]
 

@@ -104,6 +104,15 @@ def test_what_is_missing_is_fetched_and_runs_with_its_libraries(
     assert arguments == "-v a b"
 
 
+def test_what_goes_elsewhere_goes_without_its_wrapper(debian: Machine) -> None:
+    servers.provide("nginx")
+    wrapper = servers.which("nginx")
+    program = servers.itself(wrapper)
+    assert program != wrapper
+    assert str(program) in wrapper.read_text()
+    assert servers.itself(Path("/bin/sh")) == Path("/bin/sh")
+
+
 def test_what_was_fetched_is_kept(debian: Machine) -> None:
     servers.provide("nginx")
     servers.provide("nginx")
