@@ -37,7 +37,7 @@ policies: .venv/rehearsal.ready ## judge FILE, an exported state or preview, by 
 	@$(NEEDS_FILE)
 	@.venv/bin/stromhaltig policies --file "$(FILE)" $(ARGS)
 
-cost: .venv/rehearsal.ready ## what a month of FILE costs; ARGS=--help says more
+cost: .venv/rehearsal.ready ## what a month of FILE costs, an exported state or preview
 	@$(NEEDS_FILE)
 	@.venv/bin/stromhaltig cost --file "$(FILE)" $(ARGS)
 

@@ -228,7 +228,8 @@ def read(file: Path) -> ResourceGraph:
     except ValueError as error:
         raise GraphError(
             f"{file} is no JSON ({error}). Write it with: "
-            "pulumi stack export --file state.json, or pulumi preview --json"
+            "pulumi stack export --file state.json, or "
+            "pulumi preview --json --show-sames"
         ) from error
     try:
         return parse(content)
@@ -239,8 +240,18 @@ def read(file: Path) -> ResourceGraph:
 def parse(content: Any) -> ResourceGraph:
     """The graph in an exported state or in the JSON of a preview.
 
-    Raises GraphError when it is neither, or holds no resources.
+    Raises GraphError when it is neither, is damaged, or holds no resources.
     """
+    try:
+        return _parsed(content)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise GraphError(
+            f"damaged: a resource in it is none ({type(error).__name__}: {error}). "
+            "Write the file again"
+        ) from error
+
+
+def _parsed(content: Any) -> ResourceGraph:
     if isinstance(content, Mapping) and isinstance(content.get("deployment"), Mapping):
         what, states = "state", content["deployment"].get("resources") or []
         # What a failed replacement left to be deleted is on its way out, and what is
@@ -257,7 +268,8 @@ def parse(content: Any) -> ResourceGraph:
     else:
         raise GraphError(
             "neither an exported state nor a preview. A state is what "
-            "`pulumi stack export` writes, a preview what `pulumi preview --json` does"
+            "`pulumi stack export` writes, a preview what `pulumi preview --json "
+            "--show-sames` prints"
         )
     graph = ResourceGraph(_unique(_resource(s) for s in states if s.get("custom")))
     if not len(graph):

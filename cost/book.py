@@ -119,8 +119,14 @@ class PriceBook(_Entry):
             return []
         return [
             f"{len(old)} of {len(self.prices)} prices of {self.region} are older than "
-            f"a year (the oldest of {min(old)}): stromhaltig cost refresh"
+            f"a year (the oldest of {min(old)}): {self._remedy}"
         ]
+
+    @property
+    def _remedy(self) -> str:
+        if self.provider == "aws":
+            return f"stromhaltig cost refresh --region {self.region}"
+        return f"look them up and change cost/prices/{self.provider}.yaml"
 
     @cached_property
     def unconfirmed(self) -> frozenset[str]:

@@ -55,7 +55,10 @@ def cost(
     ] = None,
     limit: Annotated[
         float | None,
-        typer.Option(help="Exit with 1 when a month costs more than this, in USD."),
+        typer.Option(
+            help="Exit with 1 when a month costs more than this, in USD, or part of it "
+            "is of unknown price."
+        ),
     ] = None,
     output: Annotated[
         Format, typer.Option(help="For people, programs, or pull requests.")
@@ -84,13 +87,8 @@ def cost(
         show.show_changes(before, after, Console())
     else:
         show.show(after, Console())
-    # By the cent, as it is printed.
-    if limit is not None and round(after.usd, 2) > limit:
-        Console(stderr=True).print(
-            f"{after.usd:,.2f} USD a month are more than the limit of {limit:,.2f}.",
-            style="red",
-        )
-        raise typer.Exit(OVER)
+    if limit is not None:
+        _hold(after, limit)
 
 
 @app.command()
@@ -108,6 +106,20 @@ def refresh(
         refuse(str(error))
     for line in report.lines():
         print(line)
+
+
+def _hold(priced: Estimate, limit: float) -> None:
+    """End with OVER unless all of it is known, and within the limit by the cent."""
+    over = f"{priced.usd:,.2f} USD a month are more than the limit of {limit:,.2f}."
+    if priced.unknown and round(priced.usd, 2) <= limit:
+        over = (
+            f"{len(priced.unknown)} of unknown price: nobody knows whether a month "
+            f"stays within the limit of {limit:,.2f}."
+        )
+    elif round(priced.usd, 2) <= limit:
+        return
+    Console(stderr=True).print(over, style="red")
+    raise typer.Exit(OVER)
 
 
 def _priced(

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="What the app is told, as files.")
 
 
+_PROXIES = {"digitalocean": 2, "railway": 2}
+"""Proxies between client and app, where there is more than one."""
+
+
 class Target(StrEnum):
     """Which file."""
 
@@ -97,7 +101,11 @@ def _rendered(target: Target, settings: Settings) -> str:
 
 def _dotenv(settings: Settings) -> str:
     secrets = [variable.name for variable in APP.variables if variable.secret]
-    lines = [f"{name}={value}" for name, value in APP.environment(settings.app).items()]
+    cached = getattr(settings, "cache", None) is not None
+    # The platform's own, and on AWS one more with the option `cdn`.
+    proxies = _PROXIES.get(settings.platform, 1) + bool(getattr(settings, "cdn", None))
+    values = APP.environment(settings.app, cache=cached, proxies=proxies)
+    lines = [f"{name}={value}" for name, value in values.items()]
     return "\n".join(
         [
             f"# The app's environment in stack {settings.stack}, without secrets.",

@@ -129,12 +129,14 @@ def judge(
         for outcome in outcomes
         for finding in outcome.findings
     }
-    open_questions = {o.policy.id for o in outcomes if o.undecided or o.crashed}
+    answered = {
+        o.policy.id for o in outcomes if o.applies and not (o.undecided or o.crashed)
+    }
     unused = [
         exception
         for exception in exceptions
         if id(exception) not in used
-        and exception.control not in open_questions
+        and exception.control in answered
         and _is_meant(exception, modern)
     ]
     return Judgement(outcomes, unused)

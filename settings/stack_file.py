@@ -31,8 +31,12 @@ def read(stack: str, folder: Path) -> Settings:
         raise SettingsError(
             stack, [f"there is no such file; stacks here: {', '.join(there)}"]
         )
-    content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    values: dict[str, Any] = content.get("config") or {}
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        values: dict[str, Any] = dict(content.get("config") or {})
+    except (AttributeError, TypeError, ValueError, yaml.YAMLError):
+        # Not what is wrong: the message would quote lines of the file.
+        raise SettingsError(stack, ["it is no YAML with a `config` section"]) from None
     platform = PLATFORMS.get(str(values.get(f"{NAMESPACE}platform", "aws")))
     kind = platform.settings if platform else Settings
     app = {v.name: v for v in APP.of_kind(Kind.OPERATOR)}

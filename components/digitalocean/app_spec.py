@@ -333,10 +333,14 @@ def render(args: AppSpecArgs) -> str:
         ValueError: for a value that is known only once something is deployed.
     """
     spec = build(args)
-    missing = [path for path, value in leaves(spec) if isinstance(value, Secret)]
+    missing = [
+        path
+        for path, value in leaves(spec)
+        if isinstance(value, Secret) or (path.endswith("/value") and value == "")
+    ]
     head = [
         "# App Platform's spec. Deploy it: doctl apps create --spec .do/app.yaml",
-        "# Not in it, because they are secret; fill them in before:",
+        "# Not in it, for they are secret, or known once there is a database. Fill in:",
         *(f"#   {path}" for path in missing),
     ]
     body = yaml.dump(

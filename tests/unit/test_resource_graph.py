@@ -221,7 +221,8 @@ class TestPreview:
 
 NEITHER = (
     "neither an exported state nor a preview. A state is what "
-    "`pulumi stack export` writes, a preview what `pulumi preview --json` does"
+    "`pulumi stack export` writes, a preview what `pulumi preview --json "
+    "--show-sames` prints"
 )
 
 
@@ -261,7 +262,8 @@ class TestFile:
         assert told.startswith(f"{file} is no JSON (")
         assert told.endswith(
             "). Write it with: "
-            "pulumi stack export --file state.json, or pulumi preview --json"
+            "pulumi stack export --file state.json, or "
+            "pulumi preview --json --show-sames"
         )
 
     @pytest.mark.parametrize(
@@ -522,3 +524,17 @@ class TestRegion:
         assert str(refusal.value) == (
             "Nothing in it says which region of AWS. Say it: --region"
         )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"deployment": {"resources": ["x"]}},
+        {"deployment": {"resources": {"a": 1}}},
+        {"deployment": {"resources": [{"custom": True, "type": BUCKET}]}},
+        {"steps": [1]},
+    ],
+)
+def test_a_damaged_file_is_told_from_an_empty_one(content):
+    with pytest.raises(GraphError, match="damaged: a resource in it is none"):
+        parse(content)

@@ -176,7 +176,7 @@ def test_prices_older_than_a_year_are_warned_of_with_number_and_oldest_day():
     )
     assert prices.warnings(TODAY) == [
         "2 of 4 prices of eu-central-1 are older than a year (the oldest of "
-        "2024-02-29): stromhaltig cost refresh"
+        "2024-02-29): stromhaltig cost refresh --region eu-central-1"
     ]
 
 

@@ -131,7 +131,7 @@ def old_book():
 CAVEATS = [
     "unknown: aws:redshift/cluster:Cluster warehouse: no price is known for this type",
     "warning: 1 of 2 prices of eu-central-1 are older than a year "
-    "(the oldest of 2020-01-01): stromhaltig cost refresh",
+    "(the oldest of 2020-01-01): stromhaltig cost refresh --region eu-central-1",
 ]
 
 

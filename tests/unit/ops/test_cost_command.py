@@ -225,6 +225,16 @@ def test_a_limit_leaves_what_programs_read_as_it_is(here):
     assert json.loads(done.stdout)["usd"] == 1.3
 
 
+def test_nobody_vouches_for_a_limit_where_something_is_unknown(here):
+    unknown = resource("aws:neptune/cluster:Cluster", "graph")
+    done = run("--file", write(state([*STACK, unknown])), "--limit", 100)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "1 of unknown price: nobody knows whether a month stays within the limit of "
+        "100.00.\n"
+    )
+
+
 def test_a_limit_is_of_the_sum_and_not_of_the_difference(before, after):
     done = run("--file", after, "--against", before, "--limit", 20)
     assert done.exit_code == 1
@@ -249,7 +259,8 @@ def test_stack_and_file_at_once_are_refused(here):
         pytest.param(
             "deployment:",
             "state.json is no JSON (Expecting value: line 1 column 1 (char 0)). Write "
-            "it with: pulumi stack export --file state.json, or pulumi preview --json",
+            "it with: pulumi stack export --file state.json, or "
+            "pulumi preview --json --show-sames",
             id="no JSON",
         ),
         pytest.param(
@@ -265,13 +276,15 @@ def test_stack_and_file_at_once_are_refused(here):
         pytest.param(
             {"prices": {}},
             "state.json: neither an exported state nor a preview. A state is what "
-            "`pulumi stack export` writes, a preview what `pulumi preview --json` does",
+            "`pulumi stack export` writes, a preview what `pulumi preview --json "
+            "--show-sames` prints",
             id="another kind of JSON",
         ),
         pytest.param(
             [1, 2],
             "state.json: neither an exported state nor a preview. A state is what "
-            "`pulumi stack export` writes, a preview what `pulumi preview --json` does",
+            "`pulumi stack export` writes, a preview what `pulumi preview --json "
+            "--show-sames` prints",
             id="a list",
         ),
         pytest.param(

@@ -167,3 +167,20 @@ def test_every_problem_of_the_stack_file_is_told(folder):
     assert done.exit_code == 2
     assert "stromhaltig:region" in done.stderr
     assert "stromhaltig:image" in done.stderr
+
+
+def test_what_the_platform_decides_is_as_the_platform_decides_it(folder):
+    lines = render("dotenv", "--stack", "docker").stdout.splitlines()
+    assert {"ENABLE_CACHE=true", "TRUSTED_PROXIES=1"} <= set(lines)
+    lines = render("dotenv", "--stack", "digitalocean").stdout.splitlines()
+    assert {"ENABLE_CACHE=false", "TRUSTED_PROXIES=2"} <= set(lines)
+
+
+@pytest.mark.parametrize("text", ["a: [", "only text", "config: [1, 2]", "\x00"])
+def test_a_broken_stack_file_is_told_without_quoting_it(folder, text):
+    (folder / "Pulumi.docker.yaml").write_text(text)
+    done = render("dotenv", "--stack", "docker")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "Pulumi.docker.yaml has 1 problem:\n  it is no YAML with a `config` section\n"
+    )
