@@ -281,6 +281,10 @@ class TestExceptions:
         fixed = resource(BUCKET, "app-logs", **GOOD)
         assert judged(fixed, unknown, exceptions=(accepted(),)).unused == []
 
+    def test_one_of_a_control_that_looks_at_nothing_here_is_not_told(self):
+        elsewhere = resource("digitalocean:index/app:App", "app-logs")
+        assert judged(elsewhere, exceptions=(accepted(),)).unused == []
+
     def test_while_its_control_fails_it_may_be_needed(self):
         odd = resource(BUCKET, odd=True)
         judgement = judged(odd, policies=(crashing,), exceptions=(accepted(),))
