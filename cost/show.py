@@ -170,9 +170,13 @@ def _quantity(item: Item) -> tuple[str, str]:
 
 def _sentence(before: Estimate, after: Estimate) -> str:
     change = after.usd - before.usd
-    if abs(change) < _CENT:
+    unknown = f" and {len(before.unknown)} unknown" if before.unknown else ""
+    if abs(change) < _CENT and not unknown:
         return f"The price stays as it is: {headline(after)}"
-    return f"{change:+,.2f} USD a month: from {before.usd:,.2f} to {headline(after)}"
+    return (
+        f"{change:+,.2f} USD a month: from {before.usd:,.2f}{unknown} "
+        f"to {headline(after)}"
+    )
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -182,7 +182,7 @@ class Settings(BaseModel):
         description="Set to true and deploy before `pulumi destroy`: lifts the "
         "protection of what holds data. On AWS the database still leaves a final "
         "snapshot; on a Docker host only production's backups stay; on DigitalOcean "
-        "nothing does.",
+        "and Railway nothing does.",
     )
 
     @property

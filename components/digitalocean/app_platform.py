@@ -31,8 +31,8 @@ class AppPlatformArgs:
         `kept_secrets.own_output`.
     project_id: project of the account that the app is created in. A later change is
         ignored: it would replace the app.
-    protect: whether Pulumi refuses to delete it. A refused `pulumi destroy` deletes
-        whatever is not protected before it gives up.
+    protect: whether Pulumi refuses to delete it. Without a preview, `pulumi destroy`
+        deletes whatever is not protected before it comes to what is.
     """
 
     spec: AppSpecArgs

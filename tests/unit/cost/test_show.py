@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import io
 import json
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from cost import show
-from cost.estimate import estimate
+from cost.estimate import Unknown, estimate
 from resource_graph import ResourceGraph
 from tests.unit.cost.pricing import TODAY, book_of, database, priced, use
 from tests.unit.policies.casework import resource
@@ -205,6 +206,13 @@ def test_no_difference_is_a_sentence(before):
         "The price stays as it is: 17.61 USD a month, list price in eu-central-1, "
         "without tax",
     ]
+
+
+def test_what_was_unknown_before_is_told(before):
+    gap = Unknown(urn="urn", name="app", type="a:b:C", why="secret")
+    unsure = dataclasses.replace(before, unknown=[gap])
+    *_, sentence = printed(show.show_changes, unsure, before)
+    assert sentence.startswith("+0.00 USD a month: from 17.61 and 1 unknown to 17.61")
 
 
 def test_an_estimate_for_a_pull_request(made):
