@@ -315,8 +315,8 @@ class Model:
     def _instance_update(self, _: Any, input: Any, **target: str) -> bool:
         service = self._service_of(**target)
         changes = dict(input)
-        if credentials := changes.pop("registryCredentials", None):
-            service.credentials = credentials
+        if "registryCredentials" in changes:
+            service.credentials = changes.pop("registryCredentials")
         if source := changes.pop("source", None):
             service.settings["source"] = {"image": None, "repo": None, **source}
         placement = changes.pop("multiRegionConfig", None)

@@ -239,6 +239,8 @@ def _apply(client: Client, service_id: str, olds: Props, news: Props) -> None:
             "username": news["registry_username"],
             "password": news["registry_password"],
         }
+    elif "registry_username" in olds:
+        changes["registryCredentials"] = None
     if region := news.get("region"):
         others = _regions(client, service_id, news).keys() - {region}
         replicas = {"numReplicas": _number(news.get("replicas")) or 1}

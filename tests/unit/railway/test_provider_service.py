@@ -164,6 +164,15 @@ def test_a_login_of_a_private_registry_is_given_and_never_read(app, server):
     assert server.model.service("app").credentials["password"] == "another"
 
 
+def test_a_login_that_the_program_took_back_is_cleared(app, server):
+    app.up(registry_username="robot", registry_password="s3cret")
+
+    del app.inputs["registry_username"], app.inputs["registry_password"]
+
+    assert app.up() == "update"
+    assert server.model.service("app").credentials is None
+
+
 def test_a_password_that_railway_repeats_is_in_no_message(app, server):
     told = "invalid registry password s3cret"
     server.order(Fault(operation="serviceInstanceUpdate", message=told))
