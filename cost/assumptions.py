@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +19,9 @@ HOURS = 730
 """Of a month, as AWS's own calculator counts them: 365 days by 24, a twelfth."""
 
 
+_Quantity = Annotated[float, Field(ge=0)]
+
+
 class AssumptionError(Exception):
     """An assumption that does not exist or cannot be; the message lists every one."""
 
@@ -26,7 +29,7 @@ class AssumptionError(Exception):
 class Assumptions(BaseModel):
     """Quantities of one month that no program states.
 
-    Each is a number and can be set; those by name of a resource in the file only.
+    Each is a number; those by name, one for each pattern of logical names.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -40,14 +43,16 @@ class Assumptions(BaseModel):
     cross_zone_gb: float = Field(ge=0, description="GB between zones, each direction")
     tasks: float = Field(ge=0, description="tasks on average; 0: the desired count")
     app_log_gb: float = Field(ge=0, description="GB that the app logs")
-    log_gb: Mapping[str, float] = Field(description="GB of other log groups, by name")
+    log_gb: Mapping[str, _Quantity] = Field(
+        description="GB of other log groups, by name"
+    )
     enhanced_monitoring_gb: float = Field(
         ge=0, description="GB of a database's enhanced monitoring"
     )
     container_insights_metrics: float = Field(
         ge=0, description="metrics of Container Insights"
     )
-    bucket_gb: Mapping[str, float] = Field(description="GB in buckets, by name")
+    bucket_gb: Mapping[str, _Quantity] = Field(description="GB in buckets, by name")
     bucket_writes: float = Field(ge=0, description="requests that write to a bucket")
     bucket_reads: float = Field(ge=0, description="requests that read from a bucket")
     image_gb: float = Field(ge=0, description="GB in image repositories")
@@ -68,10 +73,10 @@ class Assumptions(BaseModel):
     restore_test_hours: float = Field(
         ge=0, description="hours that a restored database runs in a test"
     )
-    service_vcpu: Mapping[str, float] = Field(
+    service_vcpu: Mapping[str, _Quantity] = Field(
         description="vCPU that a service on Railway uses, by name"
     )
-    service_memory_gb: Mapping[str, float] = Field(
+    service_memory_gb: Mapping[str, _Quantity] = Field(
         description="GB of memory that a service on Railway uses, by name"
     )
     free_allowances_percent: float = Field(
@@ -110,7 +115,8 @@ def profile_for(stack: str) -> str:
 def assumptions(profile: str, changes: Iterable[str] = ()) -> Assumptions:
     """The assumptions of a profile.
 
-    changes: `NAME=VALUE`, from the command line.
+    changes: `NAME=VALUE` from the command line, or `NAME.PATTERN=VALUE` for what goes
+    by name; such a pattern comes before those of the file.
 
     Raises AssumptionError with every problem: an unknown profile or name, no number.
     """
@@ -119,24 +125,30 @@ def assumptions(profile: str, changes: Iterable[str] = ()) -> Assumptions:
             f"There is no profile {profile}; there are: {', '.join(profiles())}"
         )
     values: dict[str, Any] = {**_file()["default"], **_file()["profiles"][profile]}
-    settable = [
-        name for name, value in values.items() if not isinstance(value, Mapping)
-    ]
     problems = []
     for change in changes:
-        name, _, text = change.partition("=")
-        if name not in settable:
-            near = get_close_matches(name, settable, n=1)
-            known = ", ".join(settable)
+        key, _, text = change.partition("=")
+        name, _, pattern = key.partition(".")
+        by_name = isinstance(values.get(name), Mapping)
+        if name not in values:
+            near = get_close_matches(name, values, n=1)
+            known = ", ".join(values)
             hint = f'Did you mean "{near[0]}"?' if near else f"There are: {known}"
             problems.append(f'"{name}" is no assumption that can be set. {hint}')
+        elif by_name != bool(pattern):
+            form = f"{name}.PATTERN=VALUE" if by_name else f"{name}=VALUE"
+            problems.append(f'"{change}" does not say how much of what. Say {form}')
+        elif by_name:
+            others = {p: gb for p, gb in values[name].items() if p != pattern}
+            values[name] = {pattern: text, **others}
         else:
             values[name] = text
     try:
         made = Assumptions.model_validate(values)
     except ValidationError as error:
         problems += [
-            f'{problem["loc"][0]}: "{problem["input"]}": {problem["msg"]}'
+            f'{".".join(map(str, problem["loc"]))}: "{problem["input"]}": '
+            f"{problem['msg']}"
             for problem in error.errors()
         ]
     if problems:

@@ -95,16 +95,32 @@ def test_a_name_of_another_kind_is_refused_with_all_that_there_are():
     start = '"visitors" is no assumption that can be set. There are: '
     assert said.startswith(start)
     named = said.removeprefix(start).split(", ")
-    assert set(named) == set(Assumptions.model_fields) - BY_NAME
+    assert set(named) == set(Assumptions.model_fields)
 
 
-def test_what_goes_by_name_is_set_in_the_file_only():
-    assert sorted(BY_NAME) == [
-        *("bucket_gb", "log_gb", "service_memory_gb", "service_vcpu"),
+def test_what_goes_by_name_is_set_for_a_pattern_of_names():
+    changed = assumptions("production", ["bucket_gb.*-backups=5", "bucket_gb.own=7"])
+    assert changed.in_bucket_gb("app-backups") == 5
+    assert changed.in_bucket_gb("own") == 7
+    assert changed.in_bucket_gb("app-logs") == 2
+
+
+def test_a_pattern_of_the_command_line_comes_before_those_of_the_file():
+    changed = assumptions("production", ["service_vcpu.*=2"])
+    assert changed.railway_vcpu("app-database") == 2
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_what_goes_by_name_is_not_set_without_one(name):
+    assert refusal("production", f"{name}=3") == [
+        f'"{name}=3" does not say how much of what. Say {name}.PATTERN=VALUE'
     ]
-    for name in BY_NAME:
-        (said,) = refusal("production", f"{name}=3")
-        assert said.startswith(f'"{name}" is no assumption that can be set')
+
+
+def test_what_goes_by_no_name_is_not_set_for_one():
+    assert refusal("production", "requests.app=3") == [
+        '"requests.app=3" does not say how much of what. Say requests=VALUE'
+    ]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +134,8 @@ def test_what_goes_by_name_is_set_in_the_file_only():
         ("requests=nan", 'requests: "nan": Input should be a finite number'),
         ("uploads_ia_percent=101", "Input should be less than or equal to 100"),
         ("free_allowances_percent=101", "Input should be less than or equal to 100"),
+        ("log_gb.*=-1", 'log_gb.*: "-1": Input should be greater than or equal to 0'),
+        ("log_gb.*=much", 'log_gb.*: "much": Input should be a valid number'),
         ("requests_per_connection=0", "Input should be greater than 0"),
     ],
 )
