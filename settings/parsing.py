@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from settings.railway import RailwaySettings
 _STACK: Final = "pulumi:stack"
 _PLATFORM: Final = f"{NAMESPACE}platform"
 _SECRETS: Final = f"{NAMESPACE}secrets"
+# A user with a password in an address; no tag in front of a digest.
+_LOGIN: Final = re.compile(r"[^\s/:@]+:[^\s/@]+@(?!sha256:)")
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,10 @@ def _leave_out(raw: dict[str, Any], error: ErrorDetails) -> None:
 
 def _problem(kind: type[Settings], stack: str, error: ErrorDetails) -> Problem:
     path = _path(*error["loc"])
-    return path, _text(kind, stack, path, error)
+    text, value = _text(kind, stack, path, error), error["input"]
+    if isinstance(value, str) and _LOGIN.search(value):
+        text = text.replace(value, _LOGIN.sub("[login]@", value))
+    return path, text
 
 
 def _text(kind: type[Settings], stack: str, path: str, error: ErrorDetails) -> str:

@@ -399,6 +399,20 @@ class TestImage:
         ]
 
     @pytest.mark.parametrize(
+        ("ref", "shown"),
+        [
+            ("robot:s3cret@ghcr.io/s/app:1", "[login]@ghcr.io/s/app:1"),
+            ("https://r:s3cret@h/app", "https://[login]@h/app"),
+            ("app:1@sha256:abc", "app:1@sha256:abc"),
+        ],
+    )
+    def test_a_password_in_a_reference_is_refused_and_not_shown(self, ref, shown):
+        assert refusal(staging(image={"ref": ref})) == [
+            f'stromhaltig:image.ref: "{shown}" is not an image like '
+            "REPOSITORY@sha256:DIGEST"
+        ]
+
+    @pytest.mark.parametrize(
         "ref",
         [
             DIGEST,

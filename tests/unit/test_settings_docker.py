@@ -130,7 +130,6 @@ def test_a_host_is_a_socket_or_reached_over_ssh(address):
     [
         "ssh://host.example.org",
         "ssh://deploy@",
-        "ssh://deploy:password@host",
         "ssh://deploy@host:port",
         "ssh://deploy@host:0",
         "ssh://deploy@host/path",
@@ -144,6 +143,13 @@ def test_another_host_is_refused_with_the_forms_there_are(address):
     assert only(STAGING, host={"address": address}) == (
         f'host.address: "{address}" is not a Docker host like ssh://USER@HOST or '
         "unix:///PATH"
+    )
+
+
+def test_a_host_with_a_password_is_refused_and_it_is_not_shown():
+    assert only(STAGING, host={"address": "ssh://deploy:s3cret@host"}) == (
+        'host.address: "ssh://[login]@host" is not a Docker host like ssh://USER@HOST '
+        "or unix:///PATH"
     )
 
 
