@@ -10,6 +10,7 @@ from functools import cached_property
 from cost.assumptions import Assumptions
 from cost.book import PriceBook, UnknownPriceError
 from resource_graph import Resource, ResourceGraph
+from resource_types import DISTRIBUTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ class Meter:
     @cached_property
     def has_cdn(self) -> bool:
         """Whether visitors are answered by CloudFront."""
-        return bool(self.graph.of("aws:cloudfront/distribution:Distribution"))
+        return bool(self.graph.of(DISTRIBUTION))
 
 
 def elements(resource: Resource, key: str) -> list[str]:

@@ -23,6 +23,14 @@ import yaml
 import stacks
 from components.railway import config_file
 from contract import APP, VARIABLES, Kind, Variable
+from resource_types import (
+    DATABASE,
+    PASSWORD,
+    REPLICATION_GROUP,
+    SECRET_VERSION,
+    TARGET_GROUP,
+    TASK_DEFINITION,
+)
 from settings import PLATFORMS, parse
 from settings.railway import TOKEN, Github, Service
 from tests.graph import Graph, Recorded
@@ -88,20 +96,20 @@ def _aws() -> Column:
     """ECS: the containers of the service's task definition."""
     graph = deploy("production")
     name = "stromhaltig-production"
-    definition = graph.one("aws:ecs/taskDefinition:TaskDefinition", name)
+    definition = graph.one(TASK_DEFINITION, name)
     containers = {c["name"]: c for c in json.loads(definition["containerDefinitions"])}
     app, migration = containers["app"], containers["migrate"]
-    versions = graph.all("aws:secretsmanager/secretVersion:SecretVersion")
+    versions = graph.all(SECRET_VERSION)
     kept = {version["secretId"]: version["secretString"] for version in versions}
     arns = {s["name"]: s["valueFrom"] for s in app["secrets"]}
-    target = graph.one("aws:lb/targetGroup:TargetGroup")
+    target = graph.one(TARGET_GROUP)
     mounts = {m["containerPath"]: m["sourceVolume"] for m in app["mountPoints"]}
     volumes = {volume["name"]: volume for volume in definition["volumes"]}
     lasting = "efsVolumeConfiguration" in volumes[mounts[APP.upload_dir]]
     schedules = graph.all("aws:scheduler/schedule:Schedule")
     jobs = {s.name.removeprefix(f"{name}-"): s["scheduleExpression"] for s in schedules}
-    database = graph.one("aws:rds/instance:Instance")
-    cache_ = graph.one("aws:elasticache/replicationGroup:ReplicationGroup")
+    database = graph.one(DATABASE)
+    cache_ = graph.one(REPLICATION_GROUP)
     return Column(
         stack="production",
         plain={each["name"]: each["value"] for each in app["environment"]},
@@ -381,7 +389,7 @@ def _graph(stack: str, told: Mapping[str, Any] | None = None) -> Graph:
 
 def _generated(graph: Graph) -> frozenset[str]:
     """Every password that the stack makes up."""
-    passwords: list[Recorded] = graph.all("random:index/randomPassword:RandomPassword")
+    passwords: list[Recorded] = graph.all(PASSWORD)
     return frozenset(str(password.outputs["result"]) for password in passwords)
 
 

@@ -25,13 +25,14 @@ from rehearsal.provider.ledger import Entry
 from rehearsal.provider.recorded import STATE_ONLY
 from rehearsal.pulumi_cli import Event
 from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
+from resource_types import PASSWORD
 
 NOWHERE = "http://127.0.0.1:9"
 """An address of this machine at which nobody answers, for the API's."""
 
 _NOBODY = "rehearsal@stromhaltig.invalid"
 _SECRETS: Mapping[str, str] = {
-    "random:index/randomPassword:RandomPassword": "result",
+    PASSWORD: "result",
     USER: "password",
     "digitalocean:index/spacesKey:SpacesKey": "secretKey",
     CLUSTER: "password",

@@ -15,6 +15,7 @@ from rehearsal.provider.ledger import Entry
 from rehearsal.provider.recorded import STATE_ONLY
 from rehearsal.pulumi_cli import Event
 from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
+from resource_types import PASSWORD
 
 ADDRESS = "ssh://deploy@docker-host.invalid"
 """A host that nobody can reach, so that nothing is."""
@@ -33,7 +34,7 @@ _KINDS = {
 _MADE = "create-replacement"
 _GONE = "delete-replaced"
 _SECRETS: Mapping[str, str] = {
-    "random:index/randomPassword:RandomPassword": "result",
+    PASSWORD: "result",
     "tls:index/privateKey:PrivateKey": "privateKeyPem",
 }
 """Types that make a secret, and the output that it is in."""

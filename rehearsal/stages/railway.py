@@ -20,6 +20,7 @@ from rehearsal.cloud import EmbeddedCloud
 from rehearsal.provider.recorded import STATE_ONLY
 from rehearsal.pulumi_cli import Event
 from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
+from resource_types import PASSWORD
 from settings.railway import TOKEN
 from stacks.railway import APP
 
@@ -29,8 +30,6 @@ SERVICE = f"{_DYNAMIC}Service"
 VARIABLES = f"{_DYNAMIC}Variables"
 VOLUME = f"{_DYNAMIC}Volume"
 DOMAIN = f"{_DYNAMIC}Domain"
-
-_PASSWORD = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a type
 
 
 class RailwayStage:
@@ -99,7 +98,7 @@ class RailwayStage:
         made = [
             str(entry.outputs["result"])
             for entry in self._cloud.recorded()
-            if entry.token == _PASSWORD
+            if entry.token == PASSWORD
         ]
         return [*self._given, *made]
 
