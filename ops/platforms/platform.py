@@ -177,6 +177,20 @@ class Platform(Protocol):
     def backups(self) -> Store:
         """Where dumps and archives are."""
 
+    def dump(self) -> str:
+        """Have the platform's own job dump the database; its name in `backups()`.
+
+        NotOfferedError where dumps are made from here, over `database()`.
+        """
+
+    def scratch(
+        self, *, snapshot: str | None = None, at: datetime | None = None
+    ) -> AbstractContextManager[Address]:
+        """A database server of its own with the data of a snapshot or a moment.
+
+        It is gone after the block. Login as of an administrator.
+        """
+
     def snapshot(self, name: str) -> str:
         """Take a snapshot of the database server by the platform; its name."""
 
