@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-import typer
+from typing import Any
 
-from ops import cost, env, policies
+import typer
+from typer.core import TyperGroup
+
+from ops import cost, db, deploy, env, policies, unlock, watch
+from ops.common import reported
+
+
+class _Commands(TyperGroup):
+    """The commands, whatever goes wrong in one told in the same way."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with reported():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     help="Runs and watches Stromhaltig's stacks.",
 )
+app.command("deploy")(deploy.deploy)
+app.command("rollback")(deploy.rollback)
+app.command("releases")(deploy.list_releases)
+app.command("status")(watch.status)
+app.command("health")(watch.health)
+app.command("logs")(watch.logs)
+app.command("exec", context_settings={"allow_interspersed_args": False})(watch.execute)
+app.command("maintenance")(watch.maintenance)
+app.command("monitor")(watch.monitor)
+app.add_typer(db.app, name="db")
 app.add_typer(cost.app, name="cost")
-app.add_typer(env.app, name="env")
 app.command("policies")(policies.check)
+app.add_typer(env.app, name="env")
+app.command("unlock")(unlock.unlock)
+app.command("audit")(unlock.audit)
 
 
 if __name__ == "__main__":

@@ -50,12 +50,12 @@ class Holder:
     def alive(self, now: datetime | None = None) -> bool:
         """Whether it still works, as far as can be seen from here."""
         if self.host == socket.gethostname():
-            return _runs(self.pid)
+            return runs(self.pid)
         return (now or datetime.now(UTC)) - self.seen < LEASE
 
     def __str__(self) -> str:
         where = self.run or f"process {self.pid} on {self.host}"
-        return f"{self.who} ({where}), `{self.command}`, for {_words(self.age)}"
+        return f"{self.who} ({where}), `{self.command}`, for {words(self.age)}"
 
 
 def who_am_i() -> str:
@@ -136,14 +136,22 @@ class Lock:
 
         Raises OpsError while the holder is alive.
         """
+        self.demand_dead()
+        holder = self.holder()
+        if holder:
+            self._release(holder)
+        return holder
+
+    def demand_dead(self) -> None:
+        """Refuse while somebody who is alive has the lock.
+
+        Raises OpsError, naming who it is.
+        """
         holder = self.holder()
         if holder and holder.alive():
             raise OpsError(
                 f"The lock is held by {holder}, who is alive. Wait, or end that first"
             )
-        if holder:
-            self._release(holder)
-        return holder
 
     def renew(self, mine: Holder) -> bool:
         """Show that a holder is alive; False when the lock is not its any more."""
@@ -221,7 +229,8 @@ def _written(holder: Holder) -> bytes:
     return json.dumps(data).encode()
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Whether a process of this machine is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -231,7 +240,8 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _words(age: timedelta) -> str:
+def words(age: timedelta) -> str:
+    """A duration in its largest unit."""
     minutes = int(age.total_seconds() // 60)
     if minutes < 1:
         return f"{int(age.total_seconds())} s"

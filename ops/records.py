@@ -27,20 +27,31 @@ def records(stack: str, backend_url: str) -> Store:
     Raises OpsError for a place of which we have no client.
     """
     url = os.environ.get(VARIABLE) or backend_url
+    found = store_at(url, FOLDER, stack)
+    if found is None:
+        raise OpsError(
+            f"The state is at {url}, where locks and releases cannot be kept. Name a "
+            f"place for them: {VARIABLE}=s3://BUCKET?region=REGION or file:///FOLDER"
+        )
+    return found
+
+
+def store_at(url: str, *below: str) -> Store | None:
+    """What a backend's URL leads to; None for services that are no store of files.
+
+    below: folders in it.
+    """
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return FolderStore(_folder(parts.netloc, parts.path) / FOLDER / stack)
+        return FolderStore(_folder(parts.netloc, parts.path).joinpath(*below))
     if parts.scheme == "s3" and parts.netloc:
         import boto3
 
         region = parse_qs(parts.query).get("region", [None])[0]
-        prefix = "/".join(filter(None, [parts.path.strip("/"), FOLDER, stack, ""]))
+        prefix = "/".join(filter(None, [parts.path.strip("/"), *below]))
         client = boto3.client("s3", region_name=region)
-        return S3Store(client, parts.netloc, prefix)
-    raise OpsError(
-        f"The state is at {url}, where locks and releases cannot be kept. Name a place "
-        f"for them: {VARIABLE}=s3://BUCKET?region=REGION or file:///FOLDER"
-    )
+        return S3Store(client, parts.netloc, f"{prefix}/" if prefix else "")
+    return None
 
 
 def _folder(host: str, path: str) -> Path:

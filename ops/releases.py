@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from ops.errors import OpsError, nearest
 from ops.store import Store
@@ -18,7 +18,8 @@ class Release:
     number: counts up from 1. image: reference that ran, by digest where known.
     revision, deployment: as the platform calls what it ran; see `Running`.
     schema: version of the newest migration; None when nobody could ask.
-    back: the release that this one went back to.
+    migrations: those that came with it. irreversible: of these, without a script that
+    undoes them. back: the release that this one went back to.
     """
 
     number: int
@@ -30,10 +31,10 @@ class Release:
     git: str = ""
     schema: str | None = None
     migrations: tuple[str, ...] = ()
+    irreversible: tuple[str, ...] = ()
     seconds: float = 0.0
     run: str = ""
     back: int | None = None
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def label(self) -> str:
@@ -91,6 +92,11 @@ def find(known: list[Release], wanted: str | None) -> Release:
     return meant[0]
 
 
+def between(known: list[Release], target: Release) -> list[Release]:
+    """The releases after one, the newest first."""
+    return [release for release in known if release.number > target.number]
+
+
 def _names(release: Release) -> set[str]:
     return {
         *(release.label, str(release.number), release.image, release.revision),
@@ -104,6 +110,6 @@ def _name(number: int) -> str:
 
 def _read(text: bytes) -> Release:
     data = json.loads(text)
-    for key in ("migrations", "notes"):
+    for key in ("migrations", "irreversible"):
         data[key] = tuple(data.get(key, ()))
     return Release(**data)

@@ -28,11 +28,15 @@ OnEvent = Callable[["auto.EngineEvent"], None]
 
 @dataclass(frozen=True)
 class Change:
-    """What an update does, or would do, to one resource."""
+    """What an update does, or would do, to one resource.
+
+    protected: Pulumi refuses to delete what is there now.
+    """
 
     op: str
     type: str
     name: str
+    protected: bool = False
 
 
 def project() -> Path:
@@ -86,6 +90,15 @@ class Stack:
         """Where the state is."""
         who = self._stack.workspace.who_am_i()
         return str(who.url)
+
+    @cached_property
+    def project_name(self) -> str:
+        """Name of the project, a part of every URN."""
+        return str(self._stack.workspace.project_settings().name)
+
+    def cancel(self) -> None:
+        """Take Pulumi's own lock away, which an update left that was killed."""
+        self._stack.cancel()
 
     @cached_property
     def records(self) -> Store:
@@ -202,7 +215,9 @@ _IDLE = frozenset({"same", "read", "refresh"})
 
 def _change(metadata: Any) -> Change:
     name = str(metadata.urn).rpartition("::")[2]
-    return Change(str(getattr(metadata.op, "value", metadata.op)), metadata.type, name)
+    op = str(getattr(metadata.op, "value", metadata.op))
+    protected = bool(metadata.old and metadata.old.protect)
+    return Change(op, metadata.type, name, protected)
 
 
 def _key(path: str) -> str:
