@@ -62,6 +62,9 @@ FROM generate_series(1, {EVENTS}) n;
 """  # noqa: S608 - numbers of ours
 
 
+_CHECKSUM = "('x' || left(md5(t::text), 15))::bit(60)::bigint"
+
+
 @dataclass(frozen=True)
 class Server:
     """A PostgreSQL on loopback, which asks for passwords (SCRAM).
@@ -119,9 +122,7 @@ def contents(database: Address) -> dict[str, tuple[int, str]]:
     return {
         table: rows(
             database,
-            "SELECT count(*), "
-            "coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text "
-            f"FROM {table} t",  # noqa: S608 - a name that the server quoted
+            f"SELECT count(*), coalesce(sum({_CHECKSUM}), 0)::text FROM {table} t",  # noqa: S608
         )[0]
         for (table,) in tables
     }
