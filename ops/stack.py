@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -82,8 +83,16 @@ class Stack:
 
     @cached_property
     def outputs(self) -> Mapping[str, Any]:
-        """Name of an output to its value; empty before the first deployment."""
-        return {name: found.value for name, found in self._stack.outputs().items()}
+        """Name of an output to its value; empty before the first deployment.
+
+        Raises OpsError with what Pulumi says when the state cannot be read.
+        """
+        from pulumi import automation as auto
+
+        try:
+            return {name: found.value for name, found in self._stack.outputs().items()}
+        except auto.CommandError as error:
+            raise OpsError(f"Pulumi, stack {self.name}: {_said(error)}") from None
 
     @cached_property
     def backend_url(self) -> str:
@@ -128,20 +137,13 @@ class Stack:
     def set_secret(self, path: str, value: str) -> None:
         """Set a secret in the stack's file, encrypted.
 
-        The value goes through a pipe: everybody may read a command line.
+        The value goes through a pipe: everybody may read a command line. Line breaks
+        at its end get lost.
 
         Raises FailedError when Pulumi does not take it.
         """
-        done = subprocess.run(
-            [
-                *("pulumi", "config", "set", "--path", "--secret", _key(path)),
-                *("--stack", self.name, "--non-interactive"),
-            ],
-            input=value,
-            cwd=self.folder,
-            env={**os.environ, **self._stack.workspace.env_vars},
-            capture_output=True,
-            text=True,
+        done = self._pulumi(
+            "config", "set", "--path", "--secret", _key(path), given=value
         )
         if done.returncode != 0:
             said = done.stderr.replace(value, "[secret]").strip()
@@ -152,9 +154,16 @@ class Stack:
         self._stack.remove_config(_key(path), path=True)
 
     def export(self) -> Mapping[str, Any]:
-        """The state, its secrets encrypted."""
-        deployment = self._stack.export_stack()
-        return {"version": deployment.version, "deployment": deployment.deployment}
+        """The state, its secrets encrypted.
+
+        Raises OpsError with what Pulumi says when it cannot be read.
+        """
+        # The Automation API would have them in clear.
+        done = self._pulumi("stack", "export")
+        if done.returncode != 0:
+            raise OpsError(f"Pulumi, stack {self.name}: {done.stderr.strip()}")
+        state: dict[str, Any] = json.loads(done.stdout)
+        return state
 
     def preview(self, on_event: OnEvent | None = None) -> list[Change]:
         """What an update would change.
@@ -192,9 +201,9 @@ class Stack:
         reasons: list[str] = []
 
         def note(event: auto.EngineEvent) -> None:
-            planned, done = event.resource_pre_event, event.res_outputs_event
-            step = (done or planned) if operation.__name__ == "up" else planned
-            if step and str(step.metadata.op) not in _IDLE:
+            # Only the end of a refresh tells whether it found anything.
+            step = event.res_outputs_event
+            if step and step.metadata.op not in _IDLE:
                 changes.append(_change(step.metadata))
             said = event.diagnostic_event
             if said and said.severity == "error":
@@ -208,6 +217,19 @@ class Stack:
             why = "\n".join(reasons) or _said(error)
             raise refusal(f"Pulumi, stack {self.name}: {why}") from None
         return list(dict.fromkeys(changes))
+
+    def _pulumi(
+        self, *arguments: str, given: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command-line tool on the stack, for what the Automation API lacks."""
+        return subprocess.run(
+            ["pulumi", *arguments, "--stack", self.name, "--non-interactive"],
+            input=given,
+            cwd=self.folder,
+            env={**os.environ, **self._stack.workspace.env_vars},
+            capture_output=True,
+            text=True,
+        )
 
 
 _IDLE = frozenset({"same", "read", "refresh"})
