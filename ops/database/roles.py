@@ -236,14 +236,21 @@ def _changing(admin: Address) -> Iterator[psycopg.Connection[Any]]:
 
 @contextmanager
 def _self_grant_explained(admin: Address, owner: str) -> Iterator[None]:
-    """Since PostgreSQL 16 not even the owner itself may let others be the owner."""
+    """Since PostgreSQL 16 not even the owner may let others be the owner."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
+        remedy = (
+            "Let the tables belong to a role that is no login, and rotate for that: "
+            f'CREATE ROLE "{owner}_tables"; GRANT "{owner}_tables" TO "{owner}"; '
+            f'REASSIGN OWNED BY "{owner}" TO "{owner}_tables"'
+            if admin.user == owner
+            else "Ask a superuser for: "
+            f'GRANT "{owner}" TO "{admin.user}" WITH ADMIN OPTION'
+        )
         raise OpsError(
-            f"{admin}: {error.diag.message_primary}. From PostgreSQL 16 on that takes "
-            f'a superuser, or a role with ADMIN OPTION on "{owner}": GRANT "{owner}" '
-            f'TO "{admin.user}" WITH ADMIN OPTION. Nothing was changed'
+            f"{admin}: {error.diag.message_primary}: from PostgreSQL 16 on CREATEROLE "
+            f"is not enough for that. {remedy}. Nothing was changed"
         ) from None
 
 
