@@ -100,32 +100,32 @@ class Bucket:
     def create_multipart_upload(self, **_: Any) -> dict[str, Any]:
         return {"UploadId": "u1"}
 
-    def upload_part(self, *, PartNumber: int, Body: bytes, **_: Any) -> dict[str, Any]:
-        if PartNumber == self.refuses_part:
+    def upload_part(self, **given: Any) -> dict[str, Any]:
+        if given["PartNumber"] == self.refuses_part:
             raise _error("SlowDown", 503)
-        self.parts.append(Body)
-        return {"ETag": str(PartNumber)}
+        self.parts.append(given["Body"])
+        return {"ETag": str(given["PartNumber"])}
 
-    def complete_multipart_upload(self, *, Key: str, **_: Any) -> None:
+    def complete_multipart_upload(self, **given: Any) -> None:
         whole = b"".join(self.parts)
-        self.objects[Key] = whole[: len(whole) - self.loses]
+        self.objects[given["Key"]] = whole[: len(whole) - self.loses]
 
     def abort_multipart_upload(self, **_: Any) -> None:
         self.aborted = True
 
-    def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
-        return {"ContentLength": len(self.objects[Key])}
+    def head_object(self, **given: Any) -> dict[str, Any]:
+        return {"ContentLength": len(self.objects[given["Key"]])}
 
-    def put_object(self, *, Key: str, Body: bytes, IfNoneMatch: str, **_: Any) -> None:
-        assert IfNoneMatch == "*"
-        if Key in self.objects:
+    def put_object(self, **given: Any) -> None:
+        assert given["IfNoneMatch"] == "*"
+        if given["Key"] in self.objects:
             raise _error("PreconditionFailed", 412)
-        self.objects[Key] = Body
+        self.objects[given["Key"]] = given["Body"]
 
-    def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
-        if Key not in self.objects:
+    def get_object(self, **given: Any) -> dict[str, Any]:
+        if given["Key"] not in self.objects:
             raise _error("NoSuchKey", 404)
-        return {"Body": _Body(self.objects[Key])}
+        return {"Body": _Body(self.objects[given["Key"]])}
 
 
 class _Body(io.BytesIO):
@@ -152,7 +152,11 @@ def s3(bucket):
 def test_an_upload_goes_in_parts_of_a_bounded_size(s3, bucket):
     chunk = b"x" * (PART // 2 + 1)
     assert s3.put("one", [chunk] * 5) == 5 * len(chunk)
-    assert [len(part) for part in bucket.parts] == [PART, PART, 5 * len(chunk) - 2 * PART]
+    assert [len(part) for part in bucket.parts] == [
+        PART,
+        PART,
+        5 * len(chunk) - 2 * PART,
+    ]
     assert content(s3, "one") == chunk * 5
 
 
