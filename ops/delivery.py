@@ -113,6 +113,9 @@ def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
             facts += Summary(stack.up(on_event=_progress)).lines()
         except FailedError as error:
             raise _explained(stack, before, error) from None
+        except KeyboardInterrupt:
+            say("The update stopped half-way. Deploy again, or: stromhaltig rollback")
+            raise
     with steps.step("roll-out") as facts:
         verdict = platform_of(stack).verdict(before)
         if not verdict.serves:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import FailedError, OpsError, nearest
+from ops.interrupts import child_first
 from ops.records import records
 
 if TYPE_CHECKING:
@@ -212,7 +213,8 @@ class Stack:
                 on_event(event)
 
         try:
-            operation(on_event=note, color="never")
+            with child_first("Pulumi"):
+                operation(on_event=note, color="never")
         except auto.CommandError as error:
             why = "\n".join(reasons) or _said(error)
             raise refusal(f"Pulumi, stack {self.name}: {why}") from None
