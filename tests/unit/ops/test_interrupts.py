@@ -24,23 +24,34 @@ time.sleep(30)
 """
 
 
-def test_a_pipelines_end_reaches_the_child_first(capfd):
-    with pytest.raises(KeyboardInterrupt), child_first("Pulumi"):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True
-        )
+def interrupted_child() -> tuple[int, str]:
+    """A child's exit code and last words, when this process is told to end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         os.kill(os.getpid(), signal.SIGTERM)
         said, _ = child.communicate(timeout=10)
-    assert (child.returncode, said) == (0, "ended in order\n")
+        return child.returncode, said
+
+
+def test_a_pipelines_end_reaches_the_child_first(capfd):
+    ends = []
+    with pytest.raises(KeyboardInterrupt), child_first("Pulumi"):
+        ends.append(interrupted_child())
+    assert ends == [(0, "ended in order\n")]
     assert "waiting for Pulumi to end in order" in capfd.readouterr().err
+
+
+def interrupted_failure() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    raise RuntimeError("the child ended with 255")
 
 
 def test_an_interrupt_hides_how_the_child_ended():
     with pytest.raises(KeyboardInterrupt), child_first("Pulumi"):
-        os.kill(os.getpid(), signal.SIGINT)
-        raise RuntimeError("the child ended with 255")
+        interrupted_failure()
 
 
 def test_handlers_are_as_before():
