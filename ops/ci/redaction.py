@@ -74,16 +74,17 @@ def _given(found: re.Match[str]) -> str:
 _RULES: Sequence[tuple[re.Pattern[str], _Replacement]] = [
     (
         re.compile(
-            r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.S
+            r"-----BEGIN [A-Z0-9 ]{1,40}-----.*?(?:-----END [A-Z0-9 ]{1,40}-----|\Z)",
+            re.S,
         ),
         _SECRET_MARK,
     ),
     # Addresses first: they hold accounts, hosts, users and passwords. What stands
     # before `://` may be glued to a word.
-    (re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s`|<>]+"), "[url]"),
+    (re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s`|<>]+"), "[url]"),
     (re.compile(r"\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b"), r"\1"),
     (re.compile(r"\barn:aws[\w-]*:[^\s\"'`|<>,;)\]}]+"), "[arn]"),
-    (re.compile(r"[^\s@\"<>()\[\],;:]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
+    (re.compile(r"[^\s@\"<>()\[\],;:]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "[email]"),
     (re.compile(r"\beyJ[\w-]+(?:\.[\w-]+){1,4}"), _SECRET_MARK),
     (
         re.compile(
@@ -93,7 +94,7 @@ _RULES: Sequence[tuple[re.Pattern[str], _Replacement]] = [
             r"|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}"
             r"|pul-[0-9a-f]{16,}|sk-[\w-]{16,}|AIza[\w-]{20,}"
             r"|do[opr]_v1_[0-9a-f]{16,}|npm_\w{16,}|glpat-[\w-]{16,}"
-            r"|AgE?[\w-]*age1[a-z0-9]{20,}|v1:[A-Za-z0-9+/]{8,}:[A-Za-z0-9+/=]{8,}"
+            r"|v1:[A-Za-z0-9+/]{8,}:[A-Za-z0-9+/=]{8,}"
             r")"
         ),
         _SECRET_MARK,
@@ -107,14 +108,14 @@ _RULES: Sequence[tuple[re.Pattern[str], _Replacement]] = [
     ),
     (
         re.compile(
-            rf"(?i)(?P<name>(?:{_KEYS})\w*[\"']?\s*[=:]\s*[\"']?)"
+            rf"(?i)(?P<name>(?:{_KEYS})\w{{0,30}}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)"
             r"(?!\[(?:secret|url|arn|email|id|ip|host|account)\])[^\s\"'`|<>,;&)\]}]+"
         ),
         _given,
     ),
     (
         re.compile(
-            r"\b[\w-]+(?:\.[\w-]+)*\.(?:amazonaws\.com(?:\.cn)?|cloudfront\.net|"
+            r"\b(?:[\w-]{1,63}\.){1,9}(?:amazonaws\.com(?:\.cn)?|cloudfront\.net|"
             r"ondigitalocean\.(?:app|com)|digitaloceanspaces\.com|railway\.(?:app|"
             r"internal)|rlwy\.net|awsapprunner\.com)\b"
         ),
@@ -128,11 +129,11 @@ _RULES: Sequence[tuple[re.Pattern[str], _Replacement]] = [
     ),
     # Ids of networks, groups, gateways, file systems.
     (re.compile(r"\b[a-z]{1,12}-(?:[0-9a-f]{17}|[0-9a-f]{8})\b"), "[id]"),
-    (re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)"), _address),
+    (re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)"), _address),
     (
         re.compile(
             r"(?<![\w:])(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){7}"
-            r"|(?=[0-9a-fA-F:]*::)(?=[0-9a-fA-F:]*[0-9a-fA-F])"
+            r"|(?=[0-9a-fA-F:]{0,40}::)(?=:{0,3}[0-9a-fA-F])"
             r"(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4})(?![\w:])"
         ),
         _address,
