@@ -50,6 +50,15 @@ FileOption = Annotated[
 PreviewOption = Annotated[
     bool, typer.Option("--preview", help="The stack as `pulumi up` would make it.")
 ]
+
+
+def _stack_files(incomplete: str) -> list[str]:
+    """Stacks that have a file here, for the shell to complete."""
+    names = (path.name.split(".", 1)[1] for path in Path.cwd().glob("Pulumi.*.yaml"))
+    stacks = sorted(name.removesuffix(".yaml") for name in names)
+    return [stack for stack in stacks if stack.startswith(incomplete)]
+
+
 OfStackOption = Annotated[
     str,
     typer.Option(
@@ -57,6 +66,7 @@ OfStackOption = Annotated[
         "-s",
         envvar="STROMHALTIG_STACK",
         help="Which stack, as Pulumi knows it.",
+        autocompletion=_stack_files,
     ),
 ]
 JsonOption = Annotated[

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import typer
 from botocore.exceptions import ClientError, NoCredentialsError
+from typer.testing import CliRunner
 
+from ops.cli import app
 from ops.common import Steps, confirm, confirm_by_name, print_json, reported
 from ops.errors import FailedError, NotOfferedError, OpsError, nearest
 
@@ -127,3 +129,16 @@ def test_the_nearest_is_named_or_all():
     )
     assert nearest("x", ["a", "b"], kind="stacks") == "There are these stacks: a, b."
     assert nearest("x", [], kind="stacks") == "There are no stacks."
+
+
+def test_the_shell_completes_stacks_that_have_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("Pulumi.yaml", "Pulumi.staging.yaml", "Pulumi.production.yaml"):
+        (tmp_path / name).touch()
+    words = {
+        "_STROMHALTIG_COMPLETE": "complete_bash",
+        "COMP_WORDS": "stromhaltig status --stack st",
+        "COMP_CWORD": "3",
+    }
+    done = CliRunner().invoke(app, [], prog_name="stromhaltig", env=words)
+    assert done.stdout.split() == ["staging"]
