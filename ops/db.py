@@ -4,4 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from ops import db_migrations
+
 app = typer.Typer(no_args_is_help=True, help="Database: migrations, backups, care.")
+app.command("status")(db_migrations.status)
+app.command("migrate")(db_migrations.migrate)
+app.command("rollback")(db_migrations.rollback)
