@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ops.database.address import Address
+from ops.database.migrations import Migration, MigrationStatus, State
 from ops.errors import NotOfferedError
 from ops.platforms.platform import (
     Ended,
@@ -28,6 +30,33 @@ REPOSITORY = "ghcr.io/stromdao/stromhaltig"
 
 def image(letter: str) -> str:
     return f"{REPOSITORY}@sha256:{letter * 64}"
+
+
+def migration_status(
+    applied: Sequence[str] = (),
+    pending: Sequence[str] = (),
+    unknown: Sequence[str] = (),
+    irreversible: Sequence[str] = (),
+) -> MigrationStatus:
+    """Migrations by their names, in order, applied in the night."""
+    found = [
+        *((name, State.APPLIED) for name in applied),
+        *((name, State.PENDING) for name in pending),
+        *((name, State.UNKNOWN) for name in unknown),
+    ]
+    night = datetime(2026, 11, 29, 20, 0, tzinfo=UTC)
+    return MigrationStatus(
+        tuple(
+            Migration(
+                version=int(name.partition("_")[0]),
+                name=name,
+                state=state,
+                applied_at=None if state is State.PENDING else night,
+                reversible=name not in irreversible and state is not State.UNKNOWN,
+            )
+            for name, state in found
+        )
+    )
 
 
 @dataclass
