@@ -28,6 +28,7 @@ from components.image import PLATFORMS, AppImage, AppImageArgs, Build
 from contract import AppContract
 from settings.docker import ACCESS_KEY, SECRET_KEY, DockerSettings
 from settings.docker import Proxy as ProxySettings
+from stacks.login import login
 from stacks.outputs import Outputs
 
 
@@ -63,7 +64,10 @@ class DockerOutputs(Outputs):
     """Name of the PostgreSQL container."""
 
     database_name: str
-    """Database, and the app's role in it."""
+    """Database, and the role that owns it."""
+
+    database_user: str
+    """Who the app is at the database: the owner, or one of two that take turns."""
 
     cache_container: pulumi.Output[str]
     """Name of the Redis container."""
@@ -124,6 +128,8 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
             memory=settings.database.memory,
             max_connections=settings.database.max_connections,
             slow_query_ms=settings.database.slow_query_ms,
+            login=login(settings),
+            generation=settings.rotations.get("DATABASE_URL", 0),
             protect=settings.protect,
             logs=logs,
         ),
@@ -136,6 +142,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
             network=networks.internal,
             memory=settings.cache.memory,
             eviction=settings.cache.eviction,
+            generation=settings.rotations.get("REDIS_URL", 0),
             logs=logs,
         ),
         opts=there,
@@ -155,7 +162,9 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
                 "DATABASE_URL": database.url,
                 "REDIS_URL": cache.url,
             },
-            generated=contract.to_generate(settings.secrets),
+            generated=contract.to_generate(
+                settings.secrets, settings.rotations, previous=settings.accept_previous
+            ),
             image=database.image,  # stays, where the app's changes with each release
             owner=contract.uid,
         ),
@@ -262,6 +271,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         proxy_container=proxy.container,
         database_container=database.container,
         database_name=database.name,
+        database_user=database.user,
         cache_container=cache.container,
         migration_container=migration.container,
         edge_network=networks.edge,
@@ -272,6 +282,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         backup_container=backup.container,
         backups_volume=backup.volume,
         secrets=secrets.names,
+        rotations=settings.rotations,
         protected=settings.protect,
     )
 

@@ -164,7 +164,7 @@ def _variables() -> Iterator[str]:
         [
             (
                 f"`{variable.name}`",
-                f"`{variable.default}`" if variable.default else "an address",
+                f"`{variable.default}`" if variable.default else variable.rule.says,
                 variable.description,
             )
             for variable in APP.of_kind(Kind.PLATFORM)

@@ -34,7 +34,7 @@ from resource_types import (
 from settings import PLATFORMS, parse
 from settings.railway import TOKEN, Github, Service
 from tests.graph import Graph, Recorded
-from tests.stacks import IMAGE, OPERATORS, deploy
+from tests.stacks import IMAGE, OPERATORS, ROTATED, deploy
 
 ROOT: Final = Path(__file__).parent.parent
 BEGIN: Final = "<!-- railway-file:begin -->"
@@ -94,7 +94,7 @@ class Column:
 
 def _aws() -> Column:
     """ECS: the containers of the service's task definition."""
-    graph = deploy("production")
+    graph = deploy("production", **ROTATED)
     name = "stromhaltig-production"
     definition = graph.one(TASK_DEFINITION, name)
     containers = {c["name"]: c for c in json.loads(definition["containerDefinitions"])}
@@ -380,6 +380,7 @@ def _graph(stack: str, told: Mapping[str, Any] | None = None) -> Graph:
         "stromhaltig:image": {"ref": IMAGE},
         "stromhaltig:app": {"SMTP_HOST": "smtp.example.org"},
         "stromhaltig:secrets": OPERATORS,
+        **{f"stromhaltig:{key}": value for key, value in ROTATED.items()},
     }
     for key, value in (*every.items(), *(told or {}).items()):
         group = isinstance(value, dict)

@@ -30,7 +30,7 @@ from settings.aws.options import (
     Monitoring,
     Uploads,
 )
-from settings.model import Settings
+from settings.model import DATABASE_LOGIN, Settings
 
 SLACK_WEBHOOK: Final = Variable(
     "SLACK_WEBHOOK_URL",
@@ -49,7 +49,9 @@ SLACK_WEBHOOK: Final = Variable(
 class AwsSettings(Settings):
     """A stack's settings on AWS."""
 
-    platform_secrets: ClassVar[tuple[Variable, ...]] = (SLACK_WEBHOOK,)
+    platform_secrets: ClassVar[tuple[Variable, ...]] = (SLACK_WEBHOOK, DATABASE_LOGIN)
+
+    rotated: ClassVar[tuple[str, ...]] = ("DATABASE_URL", "REDIS_URL")
 
     region: forms.Region = Field(
         "", alias="aws:region", description="AWS region of everything."

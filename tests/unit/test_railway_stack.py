@@ -18,6 +18,7 @@ from settings import Settings, parse
 from settings.railway import REGISTRY_LOGIN, TOKEN
 from stacks.railway import RailwayOutputs
 from tests.graph import Graph, Recorded
+from tests.stacks import ROTATED
 
 ROOT = Path(__file__).parents[2]
 NAME = "stromhaltig-railway"
@@ -183,7 +184,7 @@ def test_a_context_is_built_here_for_railways_processors(tmp_path: Path):
 
 
 def test_the_app_gets_every_variable_of_the_contract():
-    given = variables(deploy())
+    given = variables(deploy(**ROTATED))
 
     assert given["variables"]["NODE_ENV"] == "production"
     assert given["variables"]["PORT"] == str(APP.port)
