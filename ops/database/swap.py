@@ -1,0 +1,138 @@
+"""Swaps: another database takes the live one's place, which is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from ops.database.address import Address
+from ops.database.databases import (
+    BEFORE,
+    RESTORED,
+    Target,
+    drop,
+    exists,
+    maintained,
+    maintenance,
+    named,
+    new_name,
+    statement,
+)
+from ops.errors import FailedError, OpsError
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[Any]
+
+_OUT_OF_THE_WAY: Final = "15s"
+"""How long a swap waits for the locks that it needs."""
+
+
+def keep(target: Target, new: str) -> str:
+    """Give a database that was loaded the name of a good one; that name."""
+    kept = new_name(target.live, RESTORED)
+    with maintained(target.admin) as connection:
+        _rename(connection, new, kept)
+    return kept
+
+
+def swap(target: Target, new: str) -> str | None:
+    """Let a database take the live one's place; the name under which that is kept.
+
+    Both names change in one transaction: whenever this is killed, either is as before
+    or as after. Connections of before are ended, and who connects meanwhile waits.
+
+    Raises FailedError when the live one cannot be had alone; then all is as before.
+    """
+    from psycopg import Error
+
+    before = new_name(target.live, BEFORE)
+    with maintenance(target.admin) as server, server.connect() as connection:
+        if not exists(connection, target.live):
+            connection.execute(
+                statement("ALTER DATABASE {} RENAME TO {}", new, target.live)
+            )
+            return None
+        try:
+            with _alone(server, target.live, new), connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = '{_OUT_OF_THE_WAY}'")
+                _rename(connection, target.live, before)
+                _rename(connection, new, target.live)
+        except Error as error:
+            raise FailedError(
+                f"{target.live} could not be swapped: {str(error).strip()}. It is as "
+                f"it was. {target.admin.user} must own both databases, and may have to "
+                "end sessions of others (pg_signal_backend)"
+            ) from error
+    return before
+
+
+def undo(target: Target) -> tuple[str, str]:
+    """Go back to the newest database of before; its former name, and its successor's.
+
+    Raises OpsError when there is none.
+    """
+    with maintained(target.admin) as connection:
+        known = named(connection, target.live, BEFORE)
+    if not known:
+        raise OpsError(
+            f"There is no database {target.live}_{BEFORE}_… to go back to. Restore a "
+            "backup: stromhaltig db backups"
+        )
+    kept = swap(target, known[-1])
+    return known[-1], str(kept)
+
+
+def drop_kept(target: Target) -> list[str]:
+    """Remove the databases of before, and restored ones that nobody swapped in."""
+    with maintained(target.admin) as connection:
+        names = kept(connection, target.live)
+        for name in names:
+            drop(connection, name)
+    return names
+
+
+def kept(connection: Connection, live: str) -> list[str]:
+    """Databases of before, and restored ones that nobody swapped in."""
+    return [
+        *named(connection, live, BEFORE),
+        *named(connection, live, RESTORED),
+    ]
+
+
+def _rename(connection: Connection, old: str, new: str) -> None:
+    connection.execute(statement("ALTER DATABASE {} RENAME TO {}", old, new))
+
+
+@contextmanager
+def _alone(server: Address, *databases: str) -> Iterator[None]:
+    """End the sessions of databases, those too that begin, until the block is over."""
+    over = threading.Event()
+    query = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = ANY(%s) AND backend_type = 'client backend' "
+        "AND pid <> pg_backend_pid()"
+    )
+    with server.connect() as connection:
+
+        def end() -> None:
+            from psycopg import Error
+
+            while not over.is_set():
+                # What it may not end, the renaming finds in its way, and tells.
+                try:
+                    connection.execute(query, (list(databases),))
+                except Error:
+                    return
+                over.wait(0.05)
+
+        thread = threading.Thread(target=end, name="sessions", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
