@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ops import cost, db, deploy, env, policies, unlock, watch
+from ops.ci import cli as ci
 from ops.common import reported
 
 
@@ -38,6 +39,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(cost.app, name="cost")
 app.command("policies")(policies.check)
 app.add_typer(env.app, name="env")
+app.add_typer(ci.app, name="ci")
 app.command("unlock")(unlock.unlock)
 app.command("audit")(unlock.audit)
 

@@ -109,7 +109,7 @@ _RULES: Sequence[tuple[re.Pattern[str], _Replacement]] = [
     (
         re.compile(
             rf"(?i)(?P<name>(?:{_KEYS})\w{{0,30}}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)"
-            r"(?!\[(?:secret|url|arn|email|id|ip|host|account)\])[^\s\"'`|<>,;&)\]}]+"
+            r"(?!secret(?:[\s|\"'`]|$)|\[(?:secret|url|arn|email|id|ip|host|account)\])[^\s\"'`|<>,;&)\]}]+"
         ),
         _given,
     ),
