@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from ops import db_migrations
+from ops import db_backups, db_migrations
 
 app = typer.Typer(no_args_is_help=True, help="Database: migrations, backups, care.")
 app.command("status")(db_migrations.status)
 app.command("migrate")(db_migrations.migrate)
 app.command("rollback")(db_migrations.rollback)
+app.command("backup")(db_backups.backup)
+app.command("backups")(db_backups.backups)
+app.command("restore")(db_backups.restore)
+app.command("drill")(db_backups.drill)

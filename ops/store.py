@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 from ops.errors import FailedError, OpsError
 
@@ -66,6 +67,27 @@ class Store(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""
+
+
+def opened(place: str) -> Store:
+    """The store at a place: a folder, or `s3://BUCKET/PREFIX?region=REGION`.
+
+    Raises OpsError for a place of another kind.
+    """
+    parts = urlsplit(place)
+    if parts.scheme == "s3" and parts.netloc:
+        import boto3
+
+        region = parse_qs(parts.query).get("region", [None])[0]
+        prefix = parts.path.strip("/")
+        client = boto3.client("s3", region_name=region)
+        return S3Store(client, parts.netloc, f"{prefix}/" if prefix else "")
+    if "://" in place:
+        raise OpsError(
+            f'"{place}" is no place for files. Name a folder, or '
+            "s3://BUCKET/PREFIX?region=REGION"
+        )
+    return FolderStore(Path(place).expanduser())
 
 
 class FolderStore:

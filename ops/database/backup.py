@@ -136,7 +136,7 @@ class Read:
 
 
 def back_up(
-    database: Address, store: Store, steps: Steps, *, release: str = ""
+    database: Address, store: Store, steps: Steps | None = None, *, release: str = ""
 ) -> Backup:
     """Dump a database into a store, and verify it there.
 
@@ -145,6 +145,7 @@ def back_up(
     Raises OpsError when it cannot begin, FailedError when it does not succeed; then no
     backup is listed that is none.
     """
+    steps = steps or Steps()
     with exclusive(database, f"backup of {database.database}") as connection:
         tables = {name for (name,) in connection.execute(_TABLES)}
         if not tables:

@@ -34,7 +34,7 @@ _MAINTENANCE: Final = ("postgres", "defaultdb", "template1")
 
 
 @dataclass(frozen=True)
-class Target:
+class Destination:
     """Where to restore to.
 
     login: as the app connects; its database is the live one, and it will own what is
@@ -123,12 +123,12 @@ def statement(text: str, *names: str) -> Composed:
     return SQL(text).format(*map(Identifier, names))
 
 
-def create_alike(connection: Connection, target: Target, new: str) -> None:
+def create_alike(connection: Connection, to: Destination, new: str) -> None:
     """Make an empty database like the live one, or a plain one where that is lost."""
     from psycopg.sql import SQL, Identifier, Literal
 
     row = connection.execute(
-        "SELECT to_jsonb(d) FROM pg_database d WHERE datname = %s", (target.live,)
+        "SELECT to_jsonb(d) FROM pg_database d WHERE datname = %s", (to.live,)
     ).fetchone()
     live = row[0] if row else {}
     settings = {
@@ -147,11 +147,11 @@ def create_alike(connection: Connection, target: Target, new: str) -> None:
     )
     connection.execute(
         SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {} {}").format(
-            Identifier(new), Identifier(target.login.user), options
+            Identifier(new), Identifier(to.login.user), options
         )
     )
     if live:
-        for statement in _alike(connection, target.live, new, live["datconnlimit"]):
+        for statement in _alike(connection, to.live, new, live["datconnlimit"]):
             connection.execute(statement)
 
 

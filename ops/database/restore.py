@@ -19,7 +19,7 @@ from ops.database.backup import Backup, Reading, examine, expect, megabytes
 from ops.database.check import applied, check, rows
 from ops.database.databases import (
     LOADING,
-    Target,
+    Destination,
     create_alike,
     database_size,
     drop,
@@ -28,6 +28,7 @@ from ops.database.databases import (
     maintenance,
     named,
     new_name,
+    statement,
 )
 from ops.database.dump import (
     Contents,
@@ -122,38 +123,51 @@ class Plan:
 
     source: Source
     contents: Contents
-    target: Target
+    to: Destination
     schema: int | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a live database."""
+        return self.schema is not None
 
 
 def plan(
     source: Source,
-    target: Target,
+    to: Destination,
     steps: Steps,
     *,
     allowed_schema: int | None = None,
+    any_schema: bool = False,
+    create_roles: bool = False,
     size: int = 0,
 ) -> Plan:
-    """Look at source and target; nothing is touched.
+    """Look at source and destination; no database is touched.
 
     allowed_schema: newest version of the schema that the app knows which runs; by
-    default that of the live database. size: bytes that the database had, if known.
+    default that of the live database. any_schema: whether it is of no account.
+    create_roles: whether roles that the server lacks are made there; they may not log
+    in. size: bytes that the database had, if known.
 
     Raises OpsError when the source is no good, or does not fit.
     """
     with steps.step("examine backup") as facts:
         contents = source.examine()
         facts.append(f"{source.name}: {contents.rows:,} rows, {contents.schema_says}")
-    with steps.step("examine server") as facts, maintained(target.admin) as connection:
-        live = exists(connection, target.live)
-        schema = _live_schema(target) if live else None
-        notes = _demand_schema(source, contents, schema, allowed_schema)
+    with steps.step("examine server") as facts, maintained(to.admin) as connection:
+        live = exists(connection, to.live)
+        schema = _live_schema(to) if live else None
+        known = schema if allowed_schema is None else allowed_schema
+        notes = [] if any_schema else _demand_schema(source, contents, known)
         _demand_server(connection, contents)
-        _demand_roles(connection, contents, target)
+        if create_roles:
+            for role in _lacking(connection, contents):
+                connection.execute(statement("CREATE ROLE {} NOLOGIN", role))
+        _demand_roles(connection, contents, to)
         needed = max(size, contents.size)
-        facts.append(_demand_space(connection, target.admin, needed))
-    return Plan(source, contents, target, schema, tuple(notes))
+        facts.append(_demand_space(connection, to.admin, needed))
+    return Plan(source, contents, to, schema, tuple(notes))
 
 
 @contextmanager
@@ -170,24 +184,24 @@ def loaded(plan: Plan, steps: Steps, *, purpose: str = "restore") -> Iterator[st
     """
     from psycopg import Error
 
-    target = plan.target
+    to = plan.to
     with (
-        maintenance(target.admin) as server,
-        exclusive(server, f"{purpose} of {target.live}") as connection,
+        maintenance(to.admin) as server,
+        exclusive(server, f"{purpose} of {to.live}") as connection,
     ):
         kind = LOADING if purpose == "restore" else purpose
-        for name in named(connection, target.live, kind):
+        for name in named(connection, to.live, kind):
             with steps.step("clean up") as facts:
                 drop(connection, name)
                 facts.append(f"{name} was left by a run that was killed; it is gone")
-        new = new_name(target.live, kind)
-        create_alike(connection, target, new)
+        new = new_name(to.live, kind)
+        create_alike(connection, to, new)
         try:
             with steps.step("load") as facts:
                 _load(plan, new)
                 facts.append(f"{plan.source.name} into {new}")
             with steps.step("check") as facts:
-                facts += check(target.login.to(new), plan.contents)
+                facts += check(to.login.to(new), plan.contents)
             yield new
         finally:
             # With a server that is gone, it is left to the next run.
@@ -195,16 +209,13 @@ def loaded(plan: Plan, steps: Steps, *, purpose: str = "restore") -> Iterator[st
                 drop(fresh, new)
 
 
-def _live_schema(target: Target) -> int:
-    with target.login.connect() as connection:
+def _live_schema(to: Destination) -> int:
+    with to.login.connect() as connection:
         return max(map(version, applied(connection)), default=0)
 
 
-def _demand_schema(
-    source: Source, contents: Contents, live: int | None, allowed: int | None
-) -> list[str]:
-    known = live if allowed is None else allowed
-    if known is None or known == 0:
+def _demand_schema(source: Source, contents: Contents, known: int | None) -> list[str]:
+    if not known:
         return []
     if contents.schema > known:
         raise OpsError(
@@ -230,13 +241,17 @@ def _demand_server(connection: Connection, contents: Contents) -> None:
         )
 
 
-def _demand_roles(connection: Connection, contents: Contents, target: Target) -> None:
+def _lacking(connection: Connection, contents: Contents) -> list[str]:
+    """Roles that a backup names and a server has not."""
     known = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
-    lacking = [role for role in contents.roles if role not in known | {"PUBLIC"}]
-    if lacking:
+    return [role for role in contents.roles if role not in known | {"PUBLIC"}]
+
+
+def _demand_roles(connection: Connection, contents: Contents, to: Destination) -> None:
+    if lacking := _lacking(connection, contents):
         statements = "; ".join(f'CREATE ROLE "{role}" NOLOGIN' for role in lacking)
         raise OpsError(
-            f"The backup names roles that {target.admin.host} has not: "
+            f"The backup names roles that {to.admin.host} has not: "
             f"{', '.join(lacking)}. Create them first: {statements}"
         )
     creates = connection.execute(
@@ -244,7 +259,7 @@ def _demand_roles(connection: Connection, contents: Contents, target: Target) ->
     ).fetchone()
     if creates is None or not creates[0]:
         raise OpsError(
-            f"{target.admin.user} may not create databases on {target.admin.host}, and "
+            f"{to.admin.user} may not create databases on {to.admin.host}, and "
             "a restore goes into a new one. Name the address of somebody who may: "
             "--admin-env VARIABLE"
         )
@@ -287,7 +302,7 @@ def _free(connection: Connection, admin: Address) -> int | None:
 
 def _load(plan: Plan, new: str) -> None:
     """Let psql run the dump as who will own it; stop at the first error."""
-    database = plan.target.login.to(new)
+    database = plan.to.login.to(new)
     environment = database.environment()
     # A crash of the server loses the new database then, which is nobody's yet.
     options = f"{environment.get('PGOPTIONS', '')} -c synchronous_commit=off"

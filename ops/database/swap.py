@@ -11,8 +11,7 @@ from ops.database.address import Address
 from ops.database.databases import (
     BEFORE,
     RESTORED,
-    Target,
-    drop,
+    Destination,
     exists,
     maintained,
     maintenance,
@@ -31,15 +30,15 @@ _OUT_OF_THE_WAY: Final = "15s"
 """How long a swap waits for the locks that it needs."""
 
 
-def keep(target: Target, new: str) -> str:
+def keep(to: Destination, new: str) -> str:
     """Give a database that was loaded the name of a good one; that name."""
-    kept = new_name(target.live, RESTORED)
-    with maintained(target.admin) as connection:
+    kept = new_name(to.live, RESTORED)
+    with maintained(to.admin) as connection:
         _rename(connection, new, kept)
     return kept
 
 
-def swap(target: Target, new: str) -> str | None:
+def swap(to: Destination, new: str) -> str | None:
     """Let a database take the live one's place; the name under which that is kept.
 
     Both names change in one transaction: whenever this is killed, either is as before
@@ -49,50 +48,40 @@ def swap(target: Target, new: str) -> str | None:
     """
     from psycopg import Error
 
-    before = new_name(target.live, BEFORE)
-    with maintenance(target.admin) as server, server.connect() as connection:
-        if not exists(connection, target.live):
+    before = new_name(to.live, BEFORE)
+    with maintenance(to.admin) as server, server.connect() as connection:
+        if not exists(connection, to.live):
             connection.execute(
-                statement("ALTER DATABASE {} RENAME TO {}", new, target.live)
+                statement("ALTER DATABASE {} RENAME TO {}", new, to.live)
             )
             return None
         try:
-            with _alone(server, target.live, new), connection.transaction():
+            with _alone(server, to.live, new), connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = '{_OUT_OF_THE_WAY}'")
-                _rename(connection, target.live, before)
-                _rename(connection, new, target.live)
+                _rename(connection, to.live, before)
+                _rename(connection, new, to.live)
         except Error as error:
             raise FailedError(
-                f"{target.live} could not be swapped: {str(error).strip()}. It is as "
-                f"it was. {target.admin.user} must own both databases, and may have to "
+                f"{to.live} could not be swapped: {str(error).strip()}. It is as "
+                f"it was. {to.admin.user} must own both databases, and may have to "
                 "end sessions of others (pg_signal_backend)"
             ) from error
     return before
 
 
-def undo(target: Target) -> tuple[str, str]:
-    """Go back to the newest database of before; its former name, and its successor's.
+def newest_before(to: Destination) -> str:
+    """The database that the last swap kept.
 
     Raises OpsError when there is none.
     """
-    with maintained(target.admin) as connection:
-        known = named(connection, target.live, BEFORE)
+    with maintained(to.admin) as connection:
+        known = named(connection, to.live, BEFORE)
     if not known:
         raise OpsError(
-            f"There is no database {target.live}_{BEFORE}_… to go back to. Restore a "
+            f"There is no database {to.live}_{BEFORE}_… to go back to. Restore a "
             "backup: stromhaltig db backups"
         )
-    kept = swap(target, known[-1])
-    return known[-1], str(kept)
-
-
-def drop_kept(target: Target) -> list[str]:
-    """Remove the databases of before, and restored ones that nobody swapped in."""
-    with maintained(target.admin) as connection:
-        names = kept(connection, target.live)
-        for name in names:
-            drop(connection, name)
-    return names
+    return known[-1]
 
 
 def kept(connection: Connection, live: str) -> list[str]:
