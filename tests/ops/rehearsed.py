@@ -8,6 +8,9 @@ or for `stack`, which leads this process to it:
         assert Aws(stack).running() is not None
 
 A test that changes what others look at puts it back. Faults are taken back for it.
+Clients of AWS ask `aws` first, which a test can give answers to: for what the emulator
+cannot show, and for errors. By itself it shows each roll-out as done, in place of the
+emulator, which keeps a service's first deployment for ever.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from rehearsal.stack_file import YamlFile
 from rehearsal.stages.aws import AwsStage
 from rehearsal.workspace import Workspace
 from tests.everything import copy_program
+from tests.ops.recorded import Recorded
 
 NAME = "staging"
 
@@ -61,8 +65,13 @@ class Rehearsed:
     engine: Engine
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Be in the project, with its environment, during the block."""
+    def entered(self) -> Iterator[Recorded]:
+        """Be in the project, with its environment, during the block.
+
+        Yields what clients of AWS ask before the emulator.
+        """
+        aws = Recorded(emulated=True)
+        aws.after("ecs.DescribeServices", _rolled_out)
         with pytest.MonkeyPatch.context() as patch:
             for variable in list(os.environ):
                 if variable.startswith(FOREIGN):
@@ -70,7 +79,8 @@ class Rehearsed:
             for variable, value in self.environment.items():
                 patch.setenv(variable, value)
             patch.chdir(self.folder)
-            yield
+            aws.install(patch)
+            yield aws
 
     def pulumi(self, *arguments: str) -> Result:
         """Run the command-line tool, which must succeed."""
@@ -126,8 +136,29 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
 
 
 @pytest.fixture
-def stack(rehearsed: Rehearsed) -> Iterator[Stack]:
-    """The same as commands see it, this process being in its project."""
-    with rehearsed.entered():
-        yield Stack(rehearsed.name)
+def aws(rehearsed: Rehearsed) -> Iterator[Recorded]:
+    """What clients of AWS ask, this process being in the project of the stack."""
+    with rehearsed.entered() as aws:
+        yield aws
     rehearsed.cloud.heal()
+
+
+@pytest.fixture
+def stack(rehearsed: Rehearsed, aws: Recorded) -> Stack:
+    """The stack as commands see it."""
+    return Stack(rehearsed.name)
+
+
+def _rolled_out(answer: dict[str, Any]) -> None:
+    """Say of each service what ECS says after a roll-out."""
+    for service in answer["services"]:
+        full = {"runningCount": service["desiredCount"], "pendingCount": 0}
+        service.update(full)
+        for deployment in service["deployments"]:
+            deployment.update(
+                full,
+                desiredCount=service["desiredCount"],
+                taskDefinition=service["taskDefinition"],
+                rolloutState="COMPLETED",
+                rolloutStateReason=f"ECS deployment {deployment['id']} completed.",
+            )
