@@ -74,6 +74,7 @@ class FakeStack:
     on_up: Callable[[FakeStack], None] = lambda _: None
     ups: list[dict[str, str]] = field(default_factory=list)
     secrets_set: dict[str, str] = field(default_factory=dict)
+    resources: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def records(self) -> FolderStore:
@@ -90,7 +91,7 @@ class FakeStack:
         return self.get("environment", "production") == "production"
 
     def get(self, path: str, default: str | None = None) -> str | None:
-        return self.config.get(path, default)
+        return self.config.get(path, self.secrets_set.get(path, default))
 
     def set(self, path: str, value: str) -> None:
         self.config[path] = value
@@ -100,6 +101,10 @@ class FakeStack:
 
     def unset(self, path: str) -> None:
         self.config.pop(path, None)
+        self.secrets_set.pop(path, None)
+
+    def export(self) -> dict[str, Any]:
+        return {"deployment": {"resources": self.resources}}
 
     def preview(self, on_event: object = None) -> list[Change]:
         return self.planned
