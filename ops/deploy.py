@@ -158,7 +158,7 @@ class _Deployment:
         release = delivery.remember(
             self.stack,
             seconds=time.monotonic() - began,
-            schema=pending.newest if pending else None,
+            schema=_schema_after(pending) if pending else None,
             migrations=pending.pending if pending else (),
             irreversible=pending.irreversible if pending else (),
         )
@@ -348,6 +348,11 @@ def rollback(
     trouble = notify(text)
     if trouble:
         complain(trouble)
+
+
+def _schema_after(status: MigrationStatus) -> str:
+    """What the database is at once the pending migrations have run."""
+    return status.newest if status.pending else status.version
 
 
 def _preflight(stack: Stack, steps: Steps) -> None:
