@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import secrets
 import zlib
@@ -167,14 +168,31 @@ class FolderStore:
 
 
 class _Partial:
-    """A file beside another, gone after the block unless it was moved."""
+    """A file beside another, gone after the block unless it was moved.
+
+    Whoever writes it has it locked: what nobody has was left by one that was killed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
 
     def __enter__(self) -> tuple[Path, int]:
+        self._sweep()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        return self._partial, os.open(self._partial, flags, 0o600)
+        while True:
+            descriptor = os.open(self._partial, flags, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Somebody may have swept it up before it was locked.
+            if os.fstat(descriptor).st_nlink:
+                return self._partial, descriptor
+            os.close(descriptor)
+
+    def _sweep(self) -> None:
+        for left in self._partial.parent.glob(f"*{_PARTIAL}"):
+            # Locked, gone meanwhile, or not ours: all of no account.
+            with suppress(OSError), left.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.unlink()
 
     def __exit__(self, *_: object) -> None:
         self._partial.unlink(missing_ok=True)
