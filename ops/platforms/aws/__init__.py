@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ops.common import say
 from ops.errors import FailedError, NotOfferedError
 from ops.platforms.aws import database, logs, measures, sessions, status, tasks
 from ops.platforms.aws.account import Account
@@ -53,9 +54,8 @@ class Aws:
         The variable STROMHALTIG_ROLLOUT_SECONDS sets another.
         """
         verdict = self._rollout.verdict(before)
-        # A deployment that moves traffic leaves the way of the health path behind.
         if self._account["strategy"] != "rolling":
-            self._maintenance.follow()
+            self._follow()
         return verdict
 
     def switch(self, to: Running) -> None:
@@ -147,6 +147,21 @@ class Aws:
     def snapshots(self) -> list[Snapshot]:
         """Manual, automatic, and those of AWS Backup."""
         return database.snapshots(self._account)
+
+    def _follow(self) -> None:
+        """Lead the health path to where the traffic is now; no verdict is lost by it.
+
+        A deployment that moves the traffic leaves our rule behind.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._maintenance.follow()
+        except (BotoCoreError, ClientError) as error:
+            say(
+                f"The health path may lead to the version before ({error}): "
+                f"stromhaltig maintenance on --stack {self._account.stack}"
+            )
 
     @property
     def _maintenance(self) -> Maintenance:

@@ -158,6 +158,9 @@ def scratch(
             f"needs it: {deletion(left)}"
         )
     live = server(account)
+    # Before the long wait: whether there is a way to it afterwards.
+    if not sessions.reachable(live["Endpoint"]["Address"], live["Endpoint"]["Port"]):
+        sessions.demand_way(account)
     now = datetime.now(UTC)
     stem = account["database"][: _LONGEST - len("-scratch-yymmddhhmmss")].rstrip("-")
     name = f"{stem}-scratch-{now:%y%m%d%H%M%S}"

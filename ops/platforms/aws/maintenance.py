@@ -134,7 +134,7 @@ class Maintenance:
             for described in self._elb.describe_tags(ResourceArns=some)[
                 "TagDescriptions"
             ]
-            for tag in described["Tags"]
+            for tag in described.get("Tags", ())
             if tag["Key"] == TAG
         }
 

@@ -73,6 +73,16 @@ def plugin() -> str:
     return found
 
 
+def demand_way(account: Account) -> str:
+    """Path of the plugin, where containers of the stack may be entered.
+
+    Raises OpsError when shells are off, or the plugin is missing.
+    """
+    program = plugin()
+    tasks.demand_shells(account)
+    return program
+
+
 def shell(account: Account, command: Sequence[str]) -> int:
     """Run a command in a task of the service, at this terminal.
 
@@ -81,8 +91,7 @@ def shell(account: Account, command: Sequence[str]) -> int:
     Raises OpsError when shells are off, no task can be entered, or the plugin is
     missing.
     """
-    program = plugin()
-    tasks.demand_shells(account)
+    program = demand_way(account)
     entry = tasks.running_app(account)
     if entry is None:
         raise OpsError(

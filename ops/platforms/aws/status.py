@@ -83,6 +83,7 @@ def _seen(account: Account, looks: dict[str, Look]) -> Iterator[Fact]:
     Without credentials there is nothing to see at all: that is raised.
     """
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    from botocore.parsers import ResponseParserError
 
     for name, look in looks.items():
         try:
@@ -96,7 +97,7 @@ def _seen(account: Account, looks: dict[str, Look]) -> Iterator[Fact]:
                 raise
             else:
                 yield Fact(name, State.UNKNOWN, f"{error}")
-        except (BotoCoreError, OpsError) as error:
+        except (BotoCoreError, ResponseParserError, OpsError) as error:
             yield Fact(name, State.UNKNOWN, f"{error}")
 
 
