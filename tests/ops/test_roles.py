@@ -8,10 +8,9 @@ import signal
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -21,6 +20,7 @@ from ops.database import roles
 from ops.database.address import Address
 from ops.errors import FailedError, OpsError
 from tests.ops.conftest import Server, migrate, rows
+from tests.ops.load import Load
 from tests.servers import eventually
 
 OLD = "the 'old' one"
@@ -300,51 +300,6 @@ def test_two_operators_at_once_both_succeed(estate):
         thread.join()
     assert failures == []
     roles.check(estate.login("_a", NEW), estate.owner)
-
-
-@dataclass
-class Load:
-    """Readers and writers with a connection each, which they renew now and then."""
-
-    address: Address
-    stop: threading.Event = field(default_factory=threading.Event)
-    done: Counter[str] = field(default_factory=Counter)
-    counting: threading.Lock = field(default_factory=threading.Lock)
-    errors: list[str] = field(default_factory=list)
-
-    def work(self) -> None:
-        while not self.stop.is_set():
-            address = self.address
-            try:
-                with address.connect() as connection:
-                    for _ in range(25):
-                        self._once(connection)
-                        with self.counting:
-                            self.done[address.user] += 1
-            except (OpsError, psycopg.Error) as error:
-                self.errors.append(str(error))
-
-    @staticmethod
-    def _once(connection: psycopg.Connection) -> None:
-        with connection.transaction():
-            connection.execute("INSERT INTO event_log (kind) VALUES ('load')")
-            connection.execute("UPDATE quizzes SET description = md5(random()::text)")
-            connection.execute("SELECT count(*) FROM users").fetchone()
-
-    @contextmanager
-    def running(self, workers: int) -> Iterator[Load]:
-        threads = [threading.Thread(target=self.work) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield self
-        finally:
-            self.stop.set()
-            for thread in threads:
-                thread.join()
-
-    def until(self, login: str, count: int) -> None:
-        eventually(f"{login} works", lambda: self.done[login] >= count)
 
 
 def test_rotations_under_load_cost_no_request(estate):
