@@ -455,6 +455,8 @@ def _telling(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:
+            raise  # of a client of S3, which are told as what they are
         raise FailedError(
             f"{where} could not be written: {error.strerror}. There is no new backup, "
             "and the old ones are as they were"
