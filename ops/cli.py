@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ops import cost, db, deploy, env, policies, secrets, unlock, watch
+from ops import cost, db, deploy, doctor, env, policies, secrets, unlock, watch
 from ops.ci import cli as ci
 from ops.common import reported
 
@@ -39,6 +39,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(cost.app, name="cost")
 app.command("policies")(policies.check)
+app.command("doctor")(doctor.doctor)
 app.add_typer(env.app, name="env")
 app.add_typer(ci.app, name="ci")
 app.command("unlock")(unlock.unlock)

@@ -183,14 +183,14 @@ def reported() -> Iterator[None]:
         complain("Interrupted.")
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
-        message = _of_a_library(error)
+        message = of_a_library(error)
         if message is None:
             raise
         complain(message)
         raise typer.Exit(FAILED) from None
 
 
-def _of_a_library(error: Exception) -> str | None:
+def of_a_library(error: Exception) -> str | None:
     """Return what a client of a platform says, if it is one of theirs.
 
     By module: importing them all to tell them apart would take a second.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pulumi import automation as auto
 
     from ops.store import Store
+    from settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 """The project."""
@@ -128,6 +129,24 @@ class Stack:
             return self._stack.get_config(_key(path), path=True).value
         except auto.CommandError:
             return default
+
+    def settings(self) -> Settings:
+        """The stack file as the program reads it, its secrets decrypted.
+
+        Raises SettingsError with every problem there is.
+        """
+        from settings import parsing
+
+        found = self._stack.get_all_config()
+        return parsing.parse(
+            self.name,
+            {key: each.value for key, each in found.items()},
+            secret_keys=parsing.secret_keys(
+                {key: each.value for key, each in found.items()},
+                {key for key, each in found.items() if each.secret},
+                self.folder / f"Pulumi.{self.name}.yaml",
+            ),
+        )
 
     def set(self, path: str, value: str) -> None:
         """Set a configuration value that is no secret, in the stack's file."""
