@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULE = ROOT / "tools" / "actionlint"
 
 FOLDERS = (".github", "examples/app-repository/.github")
-"""Where workflows and actions are: this repository's, and those of the app's."""
+"""Where workflows, actions and the audit's settings are: ours, and those of the app's
+repository."""
 
 _PACKAGE = "github.com/rhysd/actionlint"
 
@@ -53,23 +54,24 @@ def actionlint(progress: Progress) -> Path:
     return built(tool, f"actionlint {pinned[1]}", cache_root(), progress)
 
 
-def commands(progress: Progress, root: Path = ROOT) -> list[list[str | Path]]:
+def commands(progress: Progress, root: Path = ROOT) -> list[list[str]]:
     """Return the commands that check every workflow of a clone.
 
     Raises ToolError or ServerMissingError when a tool is missing.
     """
+    linter = [actionlint(progress), "-pyflakes=", "-shellcheck", which("shellcheck")]
+    zizmor = Path(sys.executable).parent / "zizmor"
+    audit = [zizmor, "--offline", "--persona=pedantic", "--no-progress", "--quiet"]
     folders = [root / folder for folder in FOLDERS]
     workflows = [
         file for folder in folders for file in sorted(folder.glob("workflows/*.yml"))
     ]
-    shellcheck = which("shellcheck")
-    zizmor = Path(sys.executable).parent / "zizmor"
     return [
-        [actionlint(progress), "-pyflakes=", "-shellcheck", shellcheck, *workflows],
-        [
-            *(zizmor, "--offline", "--persona=pedantic", "--no-progress", "--quiet"),
-            *folders,
-        ],
+        [*map(str, linter), *map(str, workflows)],
+        *(
+            [*map(str, audit), "--config", f"{folder}/zizmor.yml", str(folder)]
+            for folder in folders
+        ),
     ]
 
 

@@ -29,6 +29,9 @@ app.add_typer(review, name="review")
 NumberOption = Annotated[
     int, typer.Option("--pull-request", min=1, help="Number of the pull request.")
 ]
+CommentOption = Annotated[
+    Path | None, typer.Option("--output", help="File for the comment about it.")
+]
 FolderArgument = Annotated[
     Path, typer.Argument(help="Folder of the previews, a file STACK.md for each.")
 ]
@@ -115,6 +118,22 @@ def comment(
 
 
 @app.command()
+def image(
+    stack: OfStackOption,
+    given: Annotated[
+        str, typer.Option(help="REPOSITORY@sha256:DIGEST; empty: what the stack runs.")
+    ] = "",
+) -> None:
+    """Print which image is to be deployed, by its digest."""
+    from ops.ci.images import by_digest
+    from ops.stack import Stack
+
+    chosen = by_digest(given or str(Stack(stack).outputs.get("release") or ""), stack)
+    _output("image", chosen)
+    print(chosen)
+
+
+@app.command()
 def redact() -> None:
     """Copy standard input without ARNs, accounts, addresses, ids and secrets."""
     from ops.ci.redaction import redact as without
@@ -137,7 +156,7 @@ def publish(
         str, typer.Option(help="An address to show, which is not redacted.")
     ] = "",
     only_edit: Annotated[
-        bool, typer.Option("--only-edit", help="Write none where none is yet.")
+        bool, typer.Option(help="Write no comment where none is yet.")
     ] = False,
 ) -> None:
     """Write a comment on a pull request, or edit the one of before.
@@ -308,9 +327,7 @@ def up(
             help="For a stack that is new: awskms://…, or passphrase.",
         ),
     ] = "passphrase",
-    output: Annotated[
-        Path | None, typer.Option(help="File for the comment about it.")
-    ] = None,
+    output: CommentOption = None,
 ) -> None:
     """Make or update the environment whose file `stromhaltig review prepare` wrote."""
     from ops.ci import environments
@@ -318,18 +335,19 @@ def up(
     made = environments.up(f"pr-{number}", secrets_provider)
     _output("url", made.url)
     _summarise(made.text)
-    if output is not None:
-        output.write_text(made.text, encoding="utf-8")
+    _write(output, made.text)
     print(made.url)
 
 
 @review.command()
-def down(number: NumberOption) -> None:
+def down(number: NumberOption, output: CommentOption = None) -> None:
     """Destroy the environment of a pull request; one that is gone is no error."""
     from ops.ci import environments
 
     name = f"pr-{number}"
-    _summarise(f"`{name}` {environments.down(name)}.")
+    text = f"## Environment of this pull request\n\n`{name}` {environments.down(name)}."
+    _summarise(text)
+    _write(output, text)
 
 
 def _previewed(stack: str, file: Path | None, against: Path | None) -> Preview:
@@ -392,6 +410,11 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         refuse(f"{file} cannot be read: {error}")
+
+
+def _write(file: Path | None, text: str) -> None:
+    if file is not None:
+        file.write_text(text, encoding="utf-8")
 
 
 def _output(name: str, value: str) -> None:
