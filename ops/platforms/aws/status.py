@@ -192,14 +192,7 @@ def _targets(account: Account) -> Iterator[Fact]:
 def _alarms(account: Account) -> Iterator[Fact]:
     names = account["alarms"] or []
     found = [
-        alarm
-        for some in chunks(names, _AT_ONCE)
-        for kind in ("MetricAlarms", "CompositeAlarms")
-        for alarm in account.client("cloudwatch").describe_alarms(
-            AlarmNames=some,
-            AlarmTypes=["MetricAlarm", "CompositeAlarm"],
-            MaxRecords=_AT_ONCE,
-        )[kind]
+        alarm for some in chunks(names, _AT_ONCE) for alarm in _known(account, some)
     ]
     ringing = [one for one in found if one["StateValue"] == "ALARM"]
     for alarm in ringing:
@@ -219,6 +212,15 @@ def _alarms(account: Account) -> Iterator[Fact]:
         if missing
         else "",
     )
+
+
+def _known(account: Account, names: list[str]) -> list[Any]:
+    answer = account.client("cloudwatch").describe_alarms(
+        AlarmNames=names,
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+        MaxRecords=_AT_ONCE,
+    )
+    return [*answer["MetricAlarms"], *answer["CompositeAlarms"]]
 
 
 def _maintenance(account: Account) -> Iterator[Fact]:
