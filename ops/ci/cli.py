@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops.ci.news import News, Status
-from ops.common import FAILED, DryRunOption, OfStackOption, complain, refuse, say
+from ops.common import FAILED, OfStackOption, complain, refuse, say
 from ops.errors import FailedError, OpsError
 from resource_graph import GraphError
 
@@ -35,6 +35,13 @@ CommentOption = Annotated[
 FolderArgument = Annotated[
     Path, typer.Argument(help="Folder of the previews, a file STACK.md for each.")
 ]
+
+
+_REFRESH = (
+    *("refresh", "--preview-only", "--json"),
+    # Who may only look may not read secrets, and a refresh would.
+    *("--exclude", "**aws:secretsmanager/secretVersion:SecretVersion::**"),
+)
 
 
 @app.command()
@@ -196,8 +203,7 @@ def drift(
     from ops.ci.changes import counted, read_changes
 
     with _refusing():
-        printed = _pulumi_json("refresh", "--preview-only", "--json", "--stack", stack)
-        changes = read_changes(printed)
+        changes = read_changes(_pulumi_json(*_REFRESH, "--stack", stack))
     run = github.run_url()
     _summarise(
         posting.drift_body(stack, changes, run)
@@ -214,7 +220,12 @@ def drift(
 
 @app.command()
 def reap(
-    dry_run: DryRunOption = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run/--no-dry-run", help="Say what would be done, and do nothing."
+        ),
+    ] = False,
     max_hours: Annotated[
         float,
         typer.Option(help="Age of environments that are tagged with no last day."),
@@ -380,11 +391,11 @@ def _review_stacks() -> list[ReviewStack]:
     for stack in reaper.review_stacks(_pulumi_json("stack", "ls", "--json")):
         try:
             state = _pulumi_json("stack", "export", "--stack", stack.name)
-        except GraphError as error:
-            # It went meanwhile, or is to be looked at; the others are judged still.
-            complain(f"{stack.name} cannot be read: {error}")
-            continue
-        found.append(replace(stack, expires=reaper.expiry(state)))
+        except GraphError:
+            # Gone meanwhile, or damaged: its pull request is asked all the same.
+            found.append(stack)
+        else:
+            found.append(replace(stack, expires=reaper.expiry(state)))
     return found
 
 
