@@ -13,7 +13,7 @@ from ops.errors import OpsError
 
 if TYPE_CHECKING:
     import psycopg
-    from psycopg.sql import Composed
+    from psycopg.sql import Composable, Composed
 
     Connection = psycopg.Connection[Any]
 
@@ -124,40 +124,58 @@ def statement(text: str, *names: str) -> Composed:
 
 
 def create_alike(connection: Connection, to: Destination, new: str) -> None:
-    """Make an empty database like the live one, or a plain one where that is lost."""
+    """Make an empty database like the live one, or a plain one where that is lost.
+
+    Raises OpsError when the administrator may not.
+    """
+    from psycopg.errors import InsufficientPrivilege
     from psycopg.sql import SQL, Identifier, Literal
 
-    row = connection.execute(
-        "SELECT to_jsonb(d) FROM pg_database d WHERE datname = %s", (to.live,)
-    ).fetchone()
-    live = row[0] if row else {}
-    settings = {
-        "ENCODING": "UTF8" if not live else _encoding(connection, live["encoding"]),
-        "LC_COLLATE": live.get("datcollate"),
-        "LC_CTYPE": live.get("datctype"),
+    row = connection.execute(_DATABASE, (to.live,)).fetchone()
+    live: dict[str, Any] = row[0] if row else {"encoding_name": "UTF8"}
+    options: dict[str, Composable] = {
+        "ENCODING": Literal(live["encoding_name"]),
+        "LC_COLLATE": Literal(live.get("datcollate")),
+        "LC_CTYPE": Literal(live.get("datctype")),
     }
+    if live.get("tablespace", _DEFAULT_TABLESPACE) != _DEFAULT_TABLESPACE:
+        # To name even the default one takes a right of its own.
+        options["TABLESPACE"] = Identifier(live["tablespace"])
     if live.get("datlocprovider") == "i":
-        settings["LOCALE_PROVIDER"] = "icu"
+        options["LOCALE_PROVIDER"] = SQL("icu")
         # PostgreSQL 17 gave it another name.
-        settings["ICU_LOCALE"] = live.get("daticulocale") or live.get("datlocale")
-    options = SQL(" ").join(
-        SQL("{} {}").format(SQL(key), Literal(value))
-        for key, value in settings.items()
-        if value
+        locale = live.get("daticulocale") or live.get("datlocale")
+        options["ICU_LOCALE"] = Literal(locale)
+    create = SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {} {}").format(
+        Identifier(new),
+        Identifier(to.login.user),
+        SQL(" ").join(
+            SQL("{} {}").format(SQL(key), value)
+            for key, value in options.items()
+            if value != Literal(None)
+        ),
     )
-    connection.execute(
-        SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {} {}").format(
-            Identifier(new), Identifier(to.login.user), options
-        )
-    )
-    if live:
-        for statement in _alike(connection, to.live, new, live["datconnlimit"]):
-            connection.execute(statement)
+    try:
+        connection.execute(create)
+    except InsufficientPrivilege as error:
+        raise OpsError(
+            f"{to.admin.user} may not make databases for {to.login.user} on "
+            f"{to.admin.host}: {str(error).strip()}. Somebody who manages roles there "
+            f'can let it: GRANT "{to.login.user}" TO "{to.admin.user}"'
+        ) from None
+    if row:
+        for more in _alike(connection, to.live, new, live["datconnlimit"]):
+            connection.execute(more)
 
 
-def _encoding(connection: Connection, number: int) -> str:
-    row = connection.execute("SELECT pg_encoding_to_char(%s)", (number,)).fetchone()
-    return str(row[0]) if row else "UTF8"
+_DEFAULT_TABLESPACE: Final = "pg_default"
+
+_DATABASE: Final = """
+SELECT to_jsonb(d) || jsonb_build_object(
+    'encoding_name', pg_encoding_to_char(d.encoding), 'tablespace', t.spcname)
+FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
+WHERE d.datname = %s
+"""
 
 
 _GRANTS: Final = """

@@ -25,7 +25,7 @@ from ops.common import Steps
 from ops.database.address import Address
 from ops.database.check import check
 from ops.database.databases import Destination
-from ops.database.dump import Contents
+from ops.database.dump import Contents, DamagedError
 from ops.database.restore import ScratchServer, Source, loaded, plan
 from ops.errors import FailedError, OpsError
 
@@ -96,26 +96,29 @@ def drill(
     alone. app: command that starts the app; it is asked for its health then.
     create_roles: whether roles that the server lacks are made there.
 
-    Raises OpsError when the backup is no good or the scratch place cannot be had.
+    Raises OpsError when the scratch place cannot be had.
     """
     began = time.monotonic()
     age = (datetime.now(UTC) - at).total_seconds()
     checks: list[str] = []
     problems: list[str] = []
-    # What runs is of no account: a drill restores what there is.
-    planned = plan(source, scratch, steps, any_schema=True, create_roles=create_roles)
+    contents = Contents(tables={})
     try:
+        # What runs is of no account: a drill restores what there is.
+        planned = plan(
+            source, scratch, steps, any_schema=True, create_roles=create_roles
+        )
+        contents = planned.contents
         with loaded(planned, steps, purpose="drill") as name:
             checks.append("restored in full: rows, migrations, keys, rights")
             if app:
                 checks.append(_ask_app(app, scratch.login.to(name), steps))
+            # To drop it again is no part of a recovery.
             seconds = time.monotonic() - began
-    except FailedError as error:
+    except (FailedError, DamagedError) as error:
         problems.append(str(error))
         seconds = time.monotonic() - began
-    return _told(
-        source.name, at, planned.contents, seconds, age, checks, problems, limits
-    )
+    return _told(source.name, at, contents, seconds, age, checks, problems, limits)
 
 
 def drill_server(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ops.database.address import Address
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     import psycopg
 
     Connection = psycopg.Connection[Any]
+
+_PAUSE: Final = 0.05
+"""Seconds between looks for sessions to end."""
+
+_SESSIONS: Final = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = ANY(%s) AND backend_type = 'client backend'
+"""
 
 _OUT_OF_THE_WAY: Final = "15s"
 """How long a swap waits for the locks that it needs."""
@@ -100,23 +108,11 @@ def _rename(connection: Connection, old: str, new: str) -> None:
 def _alone(server: Address, *databases: str) -> Iterator[None]:
     """End the sessions of databases, those too that begin, until the block is over."""
     over = threading.Event()
-    query = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = ANY(%s) AND backend_type = 'client backend' "
-        "AND pid <> pg_backend_pid()"
-    )
     with server.connect() as connection:
 
         def end() -> None:
-            from psycopg import Error
-
-            while not over.is_set():
-                # What it may not end, the renaming finds in its way, and tells.
-                try:
-                    connection.execute(query, (list(databases),))
-                except Error:
-                    return
-                over.wait(0.05)
+            while not over.wait(_PAUSE):
+                _end_sessions(connection, databases)
 
         thread = threading.Thread(target=end, name="sessions", daemon=True)
         thread.start()
@@ -125,3 +121,13 @@ def _alone(server: Address, *databases: str) -> Iterator[None]:
         finally:
             over.set()
             thread.join()
+
+
+def _end_sessions(connection: Connection, databases: Sequence[str]) -> None:
+    """End what we may; the rest, the renaming finds in its way, and tells of."""
+    from psycopg import Error
+
+    with suppress(Error):
+        for (pid,) in connection.execute(_SESSIONS, (list(databases),)).fetchall():
+            with suppress(Error):
+                connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
