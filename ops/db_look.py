@@ -97,11 +97,9 @@ def bloat(
         print_json(found)
         return
     _show(
-        ["", "name", "size", "air", "", "gives it back"],
-        [
-            [b.kind, b.name, size(b.size), size(b.air), f"{b.share:.0%}", b.sql]
-            for b in found
-        ],
+        ["", "name", "size", "air", ""],
+        [[b.kind, b.name, size(b.size), size(b.air), f"{b.share:.0%}"] for b in found],
+        sql=[b.sql for b in found],
         nothing=f"Nothing holds {at_least} MiB of air.",
     )
 
@@ -217,8 +215,9 @@ def _show_indexes(found: Findings) -> None:
         (f"Unused {_since(found)}", found.unused, "Every index is used."),
     ):
         _show(
-            ["table", "index or key", "size", "why", "SQL"],
-            [[f.table, f.name, size(f.size), f.why, f.sql] for f in findings],
+            ["table", "index or key", "size", "why"],
+            [[f.table, f.name, size(f.size), f.why] for f in findings],
+            sql=[f.sql for f in findings],
             title=title,
             nothing=nothing,
         )
@@ -299,14 +298,23 @@ def _show(
     rows: Sequence[Sequence[str]],
     *,
     title: str | None = None,
+    sql: Sequence[str] = (),
     nothing: str,
 ) -> None:
-    """Print a table, or that there is nothing to show."""
+    """Print a table, or that there is nothing to show.
+
+    sql: what mends it, printed below, where lines are not broken: it is to be copied.
+    """
     if not rows:
         print(nothing)
         return
-    table = Table(*columns, title=title, title_justify="left")
+    if title:
+        # Not the table's own, which is broken where a small table ends.
+        print(f"{title}:")
+    table = Table(*columns)
     for row in rows:
         # Brackets in a statement are no markup.
         table.add_row(*map(Text, row))
     Console().print(table)
+    for statement in sql:
+        print(statement)

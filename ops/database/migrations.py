@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -173,7 +173,12 @@ def _changed(
     ended = runner.one_off(command, image=image)
     if ended.code != 0:
         raise _failure(what, ended)
-    return ended
+    return replace(ended, lines=tuple(filter(_is_the_apps, ended.lines)))
+
+
+def _is_the_apps(line: str) -> bool:
+    """Whether the app printed a line, and not npm, to tell what it runs."""
+    return bool(line.strip()) and not line.startswith("> ")
 
 
 def _failure(what: str, ended: Ended) -> FailedError:
