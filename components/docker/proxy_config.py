@@ -95,8 +95,8 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
         ),
         503: (
             "The site is under maintenance; see Retry-After",
-            "Stromhaltig wird gerade gewartet. Bitte versuchen Sie es in einigen Minuten "
-            "noch einmal.",
+            "Stromhaltig wird gerade gewartet. Bitte versuchen Sie es in einigen "
+            "Minuten noch einmal.",
         ),
         504: (
             "The app takes too long",

@@ -22,7 +22,8 @@ class Address:
     """A database on a server, with the login of somebody who may use it.
 
     host: as the server's certificate has it. reach: address to connect to instead, the
-    near end of a tunnel. options: of libpq, such as `sslmode`.
+    near end of a tunnel; reach_port: the port there, if it is another. options: of
+    libpq, such as `sslmode`.
     """
 
     host: str
@@ -31,6 +32,7 @@ class Address:
     password: str = field(repr=False)
     database: str
     reach: str | None = None
+    reach_port: int | None = None
     options: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -98,7 +100,7 @@ class Address:
         }
         env = {
             "PGHOST": self.host,
-            "PGPORT": str(self.port),
+            "PGPORT": str(self.reach_port or self.port),
             "PGUSER": self.user,
             "PGPASSWORD": self.password,
             "PGDATABASE": self.database,
@@ -120,7 +122,7 @@ class Address:
 
         settings = {
             "host": self.host,
-            "port": self.port,
+            "port": self.reach_port or self.port,
             "user": self.user,
             "password": self.password,
             "dbname": self.database,
