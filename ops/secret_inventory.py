@@ -120,10 +120,11 @@ def _with_secrets_manager(
 
 def _as_kept(account: Any, secret: Secret, read: dict[str, str]) -> Secret:
     arn = account["secret_arns"][secret.name]
-    found = account.pages(
-        "secretsmanager", "list_secret_version_ids", "Versions", SecretId=arn
+    # Those that have a stage: three of them at most, and so one page.
+    found = account.client("secretsmanager").list_secret_version_ids(SecretId=arn)
+    current = next(
+        v for v in found["Versions"] if "AWSCURRENT" in v.get("VersionStages", ())
     )
-    current = next(v for v in found if "AWSCURRENT" in v.get("VersionStages", ()))
     pinned = read.get(secret.name)
     if pinned is None:
         given = NOT_GIVEN
