@@ -120,24 +120,6 @@ def prepare(admin: Address, owner: str, login: str, password: str) -> None:
         _copy_settings(connection, owner, login)
 
 
-def set_password(admin: Address, login: str, password: str) -> None:
-    """Change the password of a role; sessions go on.
-
-    For an owner that cannot be retired, such as the master user of RDS.
-
-    Raises OpsError when there is no such role, or the admin may not do that.
-    """
-    with _changing(admin) as connection:
-        if _role(connection, login) is None:
-            raise OpsError(f'{admin}: there is no role "{login}"')
-        connection.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                sql.Identifier(login),
-                sql.Literal(_verifier(connection, login, password)),
-            )
-        )
-
-
 def sessions(admin: Address, login: str) -> list[Session]:
     """Who is signed in with a login, the oldest first."""
     with admin.connect() as connection:
