@@ -25,7 +25,7 @@ from ops.common import (
     say,
 )
 from ops.db_target import AddressEnvOption, Target, TargetStackOption
-from ops.errors import FailedError, NotOfferedError, OpsError
+from ops.errors import NotOfferedError, OpsError
 
 if TYPE_CHECKING:
     from ops.database.address import Address
@@ -103,6 +103,8 @@ def backup(
 
     Prints the name of what was made.
     """
+    from ops.database.backup import dumps
+
     place = _Place(Target(stack, address_env), store)
     steps = Steps()
     with place.target.operation("db backup"):
@@ -112,7 +114,9 @@ def backup(
             print(name)
         if dump or not snapshot:
             made = _dump(place, steps, here=here or store is not None)
-            _expire(place.store(), timedelta(days=keep_days))
+            shelf = dumps(place.store())
+            for gone in shelf.expire_after_backup(timedelta(days=keep_days)):
+                say(f"Removed {gone}, older than {keep_days} days.")
             print(made.name)
             say(f"Backed up and verified: {made.where}")
 
@@ -131,18 +135,18 @@ def backups(
     json: JsonOption = False,
 ) -> None:
     """List dumps and snapshots, the newest first."""
-    from ops.database import backup as dumps
+    from ops.database import backup as of_database
 
     place = _Place(Target(stack, address_env), store)
     if verify:
-        kept = place.store()
-        for unproven in (
-            [one for one in dumps.backups(kept) if not one.manifest]
+        shelf = of_database.dumps(place.store())
+        for one in (
+            [one for one in shelf.all() if not one.manifest]
             if verify == "all"
-            else [dumps.find(kept, verify)]
+            else [shelf.find(verify)]
         ):
-            say(unproven.where)
-            dumps.verify(kept, unproven, Steps())
+            say(one.where)
+            of_database.verify(shelf.store, one, Steps())
     listed = _listed(place)
     if json:
         print_json(listed)
@@ -282,10 +286,10 @@ def drill(
         if snapshot:
             result = _drill_snapshot(place, snapshot, steps, app, limits)
         else:
-            from ops.database.backup import find
+            from ops.database.backup import dumps
             from ops.database.restore import StoredDump
 
-            found = find(place.store(), backup)
+            found = dumps(place.store()).find(backup)
             with place.scratch(found, scratch, scratch_env) as to:
                 result = run(
                     StoredDump(place.store(), found),
@@ -363,11 +367,11 @@ class _Place:
         self, backup: str | None, snapshot: str | None, at: datetime | None
     ) -> Iterator[tuple[Source, int]]:
         """What to restore from, and the bytes that it had on its server, if known."""
-        from ops.database.backup import find
+        from ops.database.backup import dumps
         from ops.database.restore import ScratchServer, StoredDump
 
         if backup:
-            found = find(self.store(), backup)
+            found = dumps(self.store()).find(backup)
             size = found.manifest.database_size if found.manifest else 0
             yield StoredDump(self.store(), found), size
             return
@@ -393,7 +397,7 @@ class _Place:
         elif kind is Scratch.local:
             known = backup.manifest
             with throwaway_server(major(known.contents.server) if known else 1) as own:
-                yield Destination(own.to(backup.database), own)
+                yield Destination(own.to(backup.subject), own)
         else:
             with self.destination() as to:
                 yield to
@@ -570,35 +574,19 @@ def _label() -> str:
 
 
 def _dump(place: _Place, steps: Steps, *, here: bool) -> Backup:
-    from ops.database.backup import back_up, find, verify
+    from ops.database.backup import back_up, dumps, verify
 
     store = place.store()
     platform = place.target.platform()
     if platform and not here:
         try:
-            with steps.step("dump by platform") as facts:
-                name = platform.dump()
-                facts.append(store.where(name))
+            name = platform.dump()
         except NotOfferedError:
             pass  # then from here
         else:
-            return verify(store, find(store, name), steps)
+            return verify(store, dumps(store).find(name), steps)
     with place.target.database() as address:
         return back_up(address, store, steps, release=place.release())
-
-
-def _expire(store: Store, keep: timedelta) -> None:
-    from ops.database.backup import expire
-
-    try:
-        gone = expire(store, keep)
-    except Exception as error:
-        raise FailedError(
-            f"The new backup is made and verified, but old ones could not be removed: "
-            f"{error}"
-        ) from error
-    for name in gone:
-        say(f"Removed {store.where(name)}, older than {keep.days} days.")
 
 
 @dataclass(frozen=True)
@@ -617,12 +605,12 @@ class _Line:
 
 
 def _listed(place: _Place) -> list[_Line]:
-    from ops.database.backup import backups as dumps
+    from ops.database.backup import dumps
 
     lines = []
     platform = place.target.platform()
     try:
-        lines += [_line_of_dump(one) for one in dumps(place.store())]
+        lines += [_line_of_dump(one) for one in dumps(place.store()).all()]
     except NotOfferedError as error:
         say(str(error))
     if platform:
@@ -666,7 +654,7 @@ def _show(lines: list[_Line]) -> None:
     if not lines:
         print("There is no backup. Make one: stromhaltig db backup")
         return
-    from ops.database.backup import megabytes
+    from ops.shelf import megabytes
 
     table = Table("when (UTC)", "kind", "name", "size", "rows", "schema", "verified")
     for line in lines:

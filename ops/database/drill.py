@@ -25,9 +25,10 @@ from ops.common import Steps
 from ops.database.address import Address
 from ops.database.check import check
 from ops.database.databases import Destination
-from ops.database.dump import Contents, DamagedError
+from ops.database.dump import Contents
 from ops.database.restore import ScratchServer, Source, loaded, plan
 from ops.errors import FailedError, OpsError
+from ops.shelf import DamagedError
 
 APP_SECONDS = 60.0
 """How long the app may take until it is healthy."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ops.common import Steps
 from ops.database.address import Address
-from ops.database.backup import Backup, Reading, examine, expect, megabytes
+from ops.database.backup import Backup, Reading, examine, expect
 from ops.database.check import applied, check, rows
 from ops.database.databases import (
     LOADING,
@@ -41,6 +41,7 @@ from ops.database.dump import (
 from ops.database.exclusive import exclusive
 from ops.database.programs import feed, program
 from ops.errors import OpsError
+from ops.shelf import megabytes
 from ops.store import Store
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class StoredDump:
         """Read it again: between the two it may have changed."""
         reading = Reading(self._store, self._backup.name)
         yield from reading.sql()
-        expect(self._backup, reading.read())
+        expect(self._store, self._backup, reading.read())
 
 
 class ScratchServer:

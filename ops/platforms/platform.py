@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -181,6 +181,23 @@ class Platform(Protocol):
         """Have the platform's own job dump the database; its name in `backups()`.
 
         NotOfferedError where dumps are made from here, over `database()`.
+        """
+
+    def archive(self) -> str:
+        """Have the platform's own job archive the uploads; its name in `backups()`.
+
+        NotOfferedError where archives are made from here, of `read_uploads()`.
+        """
+
+    def read_uploads(self) -> Iterator[bytes]:
+        """The uploaded files, as a tar archive that is not packed."""
+
+    def write_uploads(self, chunks: Iterable[bytes], replace: bool = False) -> None:
+        """Unpack such an archive into the uploads, once all of it has arrived.
+
+        replace: whether files that are not in it go.
+
+        An error of `chunks` is raised as it is; then nothing was changed.
         """
 
     def scratch(

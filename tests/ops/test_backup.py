@@ -19,9 +19,9 @@ import pytest
 from ops.common import Steps
 from ops.database import backup as backups
 from ops.database.address import Address
-from ops.database.dump import DamagedError
 from ops.database.exclusive import exclusive
 from ops.errors import FailedError
+from ops.shelf import DamagedError
 from ops.store import FolderStore
 from tests.ops.command import Command
 from tests.ops.conftest import Server, contents
@@ -58,7 +58,7 @@ def test_a_backup_of_a_million_rows_says_what_it_holds(
     of_filled: Command, filled: Address, store: FolderStore
 ) -> None:
     ran = of_filled.run("backup")
-    (made,) = backups.backups(store)
+    (made,) = backups.dumps(store).all()
     assert made.manifest
     assert ran.out.strip() == made.name
     counted = {table: count for table, (count, _) in contents(filled).items()}
@@ -154,7 +154,7 @@ def test_after_a_kill_nothing_is_listed_and_the_next_run_cleans_up(
     assert files(store) == []
     assert leftovers(tmp_path)
     of_filled.run("backup")
-    assert len(backups.backups(store)) == 1
+    assert len(backups.dumps(store).all()) == 1
     assert leftovers(tmp_path) == []
 
 
@@ -168,12 +168,12 @@ def test_a_kill_while_it_is_read_back_leaves_a_dump_that_counts_for_nothing(
         patch.setattr(backups, "examine", killed)
         with pytest.raises(KeyboardInterrupt):
             backups.back_up(small, store, Steps())
-    (left,) = backups.backups(store)
+    (left,) = backups.dumps(store).all()
     assert left.manifest is None
     listed = json.loads(of_small.run("backups", "--json").out)
     assert listed[0]["note"] == "not verified here"
     of_small.run("backups", "--verify", left.name)
-    assert backups.latest(store).name == left.name
+    assert backups.dumps(store).find("latest").name == left.name
 
 
 def test_a_full_disk_leaves_the_old_backups(
@@ -255,14 +255,14 @@ def test_a_dump_of_somebody_else_counts_once_it_was_read(
         capture_output=True,
     ).stdout
     store.put(f"{place}.sql.gz", [gzip.compress(sql)])
-    (found,) = backups.backups(store)
-    assert (found.manifest, found.database) == (None, "app")
+    (found,) = backups.dumps(store).all()
+    assert (found.manifest, found.subject) == (None, "app")
     assert f"{found.at:%Y-%m-%d %H}" == "2026-03-01 02"
     proven = backups.verify(store, found, Steps())
     assert proven.manifest
     assert proven.manifest.contents.schema == 3
     assert proven.manifest.contents.roles == ("app",)
-    assert backups.backups(store) == [proven]
+    assert backups.dumps(store).all() == [proven]
 
 
 def test_the_checksum_of_the_docker_hosts_script_counts(
@@ -273,4 +273,4 @@ def test_the_checksum_of_the_docker_hosts_script_counts(
     store.put(other, store.read(name))
     store.put(f"{other}.sha256", [f"{'0' * 64}  {other}\n".encode()])
     with pytest.raises(DamagedError, match="SHA-256"):
-        backups.verify(store, backups.find(store, other), Steps())
+        backups.verify(store, backups.dumps(store).find(other), Steps())

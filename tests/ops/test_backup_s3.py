@@ -97,7 +97,7 @@ def test_a_backup_goes_to_s3_and_comes_back(
 ) -> None:
     made = backups.back_up(filled, store, Steps())
     assert made.where.startswith(f"s3://{BUCKET}/app/dumps/")
-    assert backups.latest(store) == made
+    assert backups.dumps(store).find("latest") == made
     to = Destination(filled, server.admin)
     with loaded(plan(StoredDump(store, made), to, Steps()), Steps()) as name:
         assert contents(filled.to(name)) == contents(filled)
@@ -117,7 +117,7 @@ def test_asked_to_slow_down_it_tries_again(
     client.meta.events.register("before-send.s3.UploadPart", once)
     made = backups.back_up(small, store, Steps())
     assert asked[0] == asked[1]
-    assert backups.latest(store) == made
+    assert backups.dumps(store).find("latest") == made
 
 
 @pytest.mark.parametrize(
@@ -190,4 +190,4 @@ def test_old_ones_that_may_not_be_removed_are_told_of(
     ran = run(small, monkeypatch, "backup")
     assert ran.exit_code == 1
     assert "made and verified, but old ones could not be removed" in ran.stderr
-    assert len(backups.backups(store)) == 2
+    assert len(backups.dumps(store).all()) == 2

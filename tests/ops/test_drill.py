@@ -85,7 +85,7 @@ def test_beyond_a_limit_it_fails(
 
 
 def test_a_damaged_backup_fails_it(of_small: Command, store: FolderStore) -> None:
-    (made,) = backups.backups(store)
+    (made,) = backups.dumps(store).all()
     store.put(made.name, [b"".join(store.read(made.name))[:-100]])
     told = result(of_small, code=1)
     assert "is damaged" in told["problems"][0]

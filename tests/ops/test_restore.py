@@ -190,7 +190,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(
     damage: Callable[[bytes], bytes],
     says: str,
 ) -> None:
-    (made,) = backups.backups(store)
+    (made,) = backups.dumps(store).all()
     store.put(made.name, [damage(b"".join(store.read(made.name)))])
     ran = of_small.run("restore", made.name, *replacing(of_small), code=2)
     assert says in ran.err
@@ -200,7 +200,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(
 def test_a_backup_that_changes_after_it_was_examined_is_not_swapped_in(
     server: Server, of_small: Command, small: Address, store: FolderStore
 ) -> None:
-    (made,) = backups.backups(store)
+    (made,) = backups.dumps(store).all()
     to = Destination(small, server.admin)
     planned = restores.plan(restores.StoredDump(store, made), to, Steps())
     store.put(made.name, [other(b"".join(store.read(made.name)))])
@@ -428,7 +428,7 @@ def test_a_swap_that_is_cut_off_between_the_names_changes_nothing(
 def test_a_server_without_room_is_not_even_begun_with(
     server: Server, of_small: Command, small: Address, store: FolderStore
 ) -> None:
-    (made,) = backups.backups(store)
+    (made,) = backups.dumps(store).all()
     to = Destination(small, server.admin)
     source = restores.StoredDump(store, made)
     with pytest.raises(OpsError, match="Make room"):

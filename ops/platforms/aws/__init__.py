@@ -6,7 +6,7 @@ throttled or got lost are tried again by botocore, slower and slower.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ops.stack import Stack
 
 __all__ = ["Aws"]
+
+ARCHIVES = "uploads/"
+"""Where the job `archive` puts what it makes, in the bucket of backups."""
 
 
 class Aws:
@@ -113,23 +116,44 @@ class Aws:
 
     def dump(self) -> str:
         """Run the job `dump`; what is new in the bucket afterwards is the dump."""
-        definition = tasks.job(
-            self._account, "dump", "take a snapshot: stromhaltig db backup --snapshot"
-        )
-        before = {entry.name for entry in self.backups().entries(DUMPS)}
+        snapshot = "take a snapshot: stromhaltig db backup --snapshot"
+        return self._made_by("dump", DUMPS, snapshot)
+
+    def archive(self) -> str:
+        """Run the job `archive`, likewise."""
+        return self._made_by("archive", ARCHIVES, "AWS Backup keeps the file system")
+
+    def _made_by(self, job: str, prefix: str, alternative: str) -> str:
+        definition = tasks.job(self._account, job, alternative)
+        before = {entry.name for entry in self.backups().entries(prefix)}
         ended = tasks.run(self._account, definition)
+        output = "\n".join(ended.lines[-20:])
         if ended.code:
             raise FailedError(
-                f"The job `dump` ended with exit code {ended.code}:\n"
-                + "\n".join(ended.lines[-20:])
+                f"The job `{job}` ended with exit code {ended.code}:\n{output}"
             )
-        made = [e for e in self.backups().entries(DUMPS) if e.name not in before]
+        made = [e for e in self.backups().entries(prefix) if e.name not in before]
         if not made:
             raise FailedError(
-                f"The job `dump` ended well, but nothing new is in "
-                f"{self.backups().where(DUMPS)}:\n" + "\n".join(ended.lines[-20:])
+                f"The job `{job}` ended well, but nothing new is in "
+                f"{self.backups().where(prefix)}:\n{output}"
             )
         return max(made, key=lambda entry: entry.modified).name
+
+    def read_uploads(self) -> Iterator[bytes]:
+        """Refused: they are on a file system that only tasks reach."""
+        raise NotOfferedError(
+            "On AWS the job `archive` reads the uploads: stromhaltig files backup"
+        )
+
+    def write_uploads(self, chunks: Iterable[bytes], replace: bool = False) -> None:
+        """Refused, likewise; AWS Backup restores single files, or all."""
+        raise NotOfferedError(
+            "On AWS uploads are restored by AWS Backup, also single files, into the "
+            "file system itself: https://docs.aws.amazon.com/aws-backup/latest/"
+            "devguide/restoring-efs.html. An archive of the bucket is unpacked in a "
+            "container: stromhaltig exec"
+        )
 
     def scratch(
         self, *, snapshot: str | None = None, at: datetime | None = None
