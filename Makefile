@@ -6,7 +6,13 @@ UV := $(shell command -v uv || echo .tools/uv/bin/uv)
 UV_VERSION := 0.13.9
 PYTHON := .venv/bin/python
 
+# A rehearsal of STACK that was kept takes the place of its account.
+REHEARSED = .rehearsal/$(STACK)/env.sh
+CI = $(if $(wildcard $(REHEARSED)),cd $(dir $(REHEARSED)) && . ./env.sh && )$(CURDIR)/.venv/bin/stromhaltig ci
+
 NEEDS_NUMBER = test -n "$(NUMBER)" || { echo "Say which pull request: NUMBER=12" >&2; exit 2; }
+COMMANDS := .venv/bin/typer ops.cli utils docs --name stromhaltig --title "Commands"
+
 NEEDS_FILE = test -n "$(FILE)" || { echo "Say which: FILE=state.json, written by" \
   "pulumi stack export --file state.json" >&2; exit 2; }
 
@@ -48,13 +54,13 @@ ci-stacks: .venv/rehearsal.ready ## which stacks differ from BASE (default origi
 	@.venv/bin/stromhaltig ci stacks --base $(BASE) $(ARGS)
 
 ci-preview: .venv/rehearsal.ready ## what a pull request is told of STACK; needs Pulumi and its state
-	@.venv/bin/stromhaltig ci preview --stack $(STACK) --output .previews $(ARGS)
+	@$(CI) preview --stack $(STACK) --output $(CURDIR)/.previews $(ARGS)
 
 ci-comment: .venv/rehearsal.ready ## the comment of what ci-preview wrote
-	@.venv/bin/stromhaltig ci comment .previews $(ARGS)
+	@$(CI) comment $(CURDIR)/.previews $(ARGS)
 
 ci-drift: .venv/rehearsal.ready ## what was changed behind STACK's back; changes nothing
-	@.venv/bin/stromhaltig ci drift --stack $(STACK) $(ARGS)
+	@$(CI) drift --stack $(STACK) $(ARGS)
 
 ci-reap: .venv/rehearsal.ready ## which environments of pull requests would go; ARGS=--no-dry-run ends them
 	@.venv/bin/stromhaltig ci reap --dry-run $(ARGS)
@@ -98,6 +104,8 @@ check: .venv/dev.ready check-app ## lint, format, types, lock file, workflows, g
 	$(PYTHON) -m tools.config_reference --check
 	$(PYTHON) -m tools.guard_reference --check
 	$(PYTHON) -m tools.platform_reference --check
+	@$(COMMANDS) | diff -u docs/commands.md - || \
+	  { echo "docs/commands.md is stale. Run: make docs" >&2; exit 1; }
 
 check-app: app/node_modules/.ready
 	npm --prefix app run lint
@@ -112,6 +120,7 @@ docs: .venv/dev.ready ## write the documents that are generated from code
 	$(PYTHON) -m tools.config_reference --write
 	$(PYTHON) -m tools.guard_reference --write
 	$(PYTHON) -m tools.platform_reference --write
+	$(COMMANDS) > docs/commands.md
 
 bench: .venv/dev.ready ## measure what docs/benchmarks.md states
 	$(PYTHON) -m bench

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from tests.ops.rehearsed import Rehearsed
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[3]
 HEAD = "c0ffee0123"
 
 
@@ -164,6 +168,42 @@ def test_drift_becomes_an_issue_until_it_is_mended(
         keep_backups(7)
     assert "closed" in drift()
     assert issue["state"] == "closed"
+
+
+@pytest.fixture
+def make(rehearsed: Rehearsed) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The clone's make, as beside a rehearsal that was kept."""
+    clone = rehearsed.folder.parents[1]
+    shutil.copy2(ROOT / "Makefile", clone)
+    (clone / ".venv").symlink_to(sys.prefix)
+    (rehearsed.folder / "env.sh").write_text(
+        "".join(
+            f"export {name}={shlex.quote(value)}\n"
+            for name, value in rehearsed.environment.items()
+        )
+    )
+
+    def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+        # What is installed is this Python's business.
+        command = ["make", "-o", ".venv/rehearsal.ready", *arguments]
+        return subprocess.run(command, cwd=clone, capture_output=True, text=True)
+
+    return make
+
+
+def test_jobs_run_locally_beside_a_kept_rehearsal(
+    make: Callable[..., subprocess.CompletedProcess[str]], stack: Stack
+) -> None:
+    preview = make("ci-preview", "STACK=staging")
+    assert preview.returncode == 0, preview.stderr
+    assert "### `staging`: no changes" in preview.stdout
+    comment = make("ci-comment", "STACK=staging")
+    assert comment.returncode == 0, comment.stderr
+    assert "## Preview" in comment.stdout
+    assert "### `staging`: no changes" in comment.stdout
+    drift = make("ci-drift", "STACK=staging")
+    assert drift.returncode == 0, drift.stderr
+    assert "Stack `staging` is as its program made it." in drift.stdout
 
 
 def test_the_image_that_runs_is_promoted_by_its_digest(stack: Stack) -> None:

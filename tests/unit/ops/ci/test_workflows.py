@@ -113,9 +113,14 @@ def test_what_changes_a_stack_is_never_cancelled_by_the_next() -> None:
     ]
     assert len(groups) == 3
     assert all(group["cancel-in-progress"] == "false" for _, group in groups)
-    for file in ("deploy", "review"):
-        workflow = load(ROOT / f".github/workflows/{file}.yml")
-        assert workflow["concurrency"]["cancel-in-progress"] == "false"
+    workflow = load(ROOT / ".github/workflows/deploy.yml")
+    assert workflow["concurrency"]["cancel-in-progress"] == "false"
+
+
+def test_no_event_of_a_pull_request_pushes_another_out_of_the_queue() -> None:
+    review = load(ROOT / ".github/workflows/review.yml")
+    assert "concurrency" not in review
+    assert "run_id" in review["jobs"]["decide"]["concurrency"]["group"]
 
 
 def test_a_newer_preview_cancels_an_older() -> None:
@@ -321,7 +326,11 @@ def test_what_jobs_run_is_run_locally_by_the_same_command(target: str) -> None:
     local = [
         words
         for line in recipe.splitlines()
-        for words in commands(line.replace(".venv/bin/", ""), "@stromhaltig")
+        for words in commands(_spelt_out(line), "@stromhaltig")
     ]
     assert local
     assert [what for words in local if (what := unknown(words))] == []
+
+
+def _spelt_out(line: str) -> str:
+    return line.replace("$(CI)", "stromhaltig ci").replace(".venv/bin/", "")
