@@ -7,7 +7,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ops import cost, db, deploy, doctor, env, policies, secrets, unlock, watch
+from ops import (
+    bootstrap,
+    cost,
+    db,
+    deploy,
+    doctor,
+    env,
+    files,
+    policies,
+    secrets,
+    unlock,
+    watch,
+)
 from ops.ci import cli as ci
 from ops.common import reported
 
@@ -36,10 +48,12 @@ app.command("exec", context_settings={"allow_interspersed_args": False})(watch.e
 app.command("maintenance")(watch.maintenance)
 app.command("monitor")(watch.monitor)
 app.add_typer(db.app, name="db")
+app.add_typer(files.app, name="files")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(cost.app, name="cost")
 app.command("policies")(policies.check)
 app.command("doctor")(doctor.doctor)
+app.command("bootstrap")(bootstrap.bootstrap)
 app.add_typer(env.app, name="env")
 app.add_typer(ci.app, name="ci")
 app.command("unlock")(unlock.unlock)
