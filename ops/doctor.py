@@ -43,11 +43,13 @@ def doctor(
     Changes nothing. Ends with 1 when something is in error.
     """
     from ops import checkup
-    from ops.checkup import machine
+    from ops.checkup import account, machine
     from ops.platforms.platform import State
 
     checks = machine.checks()
-    if stack:
+    if stack is None:
+        checks += account.checks()
+    else:
         from ops.checkup import stack as of_stack
         from ops.stack import Stack
 

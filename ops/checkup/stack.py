@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ops.checkup import Check
+from ops.checkup import Check, account
 from ops.lock import Lock
 from ops.platforms.platform import Fact, State
 from ops.pulumi_lock import pulumi_locks
@@ -104,32 +104,12 @@ def locks(stack: Stack) -> Iterator[Fact]:
 
 def credentials(stack: Stack) -> Iterator[Fact]:
     """See whether they lead where the stack is; before the first update: anywhere."""
-    if (stack.get("platform", "aws") or "aws") != "aws":
-        return
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    region = stack.get("aws:region")
-    quick = Config(
-        connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2}
-    )
-    name, wanted = "credentials", stack.outputs.get("account")
-    try:
-        session = boto3.Session(profile_name=stack.get("aws:profile"))
-        sts = session.client("sts", region_name=region, config=quick)
-        found = sts.get_caller_identity()
-    except (BotoCoreError, ClientError) as error:
-        remedy = "Sign in, such as with: aws sso login"
-        yield Fact(name, State.ERROR, f"AWS: {error}", remedy)
-        return
-    says = f"{found['Arn']} in account {found['Account']}"
-    if wanted and found["Account"] != wanted:
-        remedy = "Take those of the stack's account, such as with: AWS_PROFILE=NAME"
-        says = f"{says}, and the stack is in {wanted}"
-        yield Fact(name, State.ERROR, says, remedy)
-        return
-    yield Fact(name, State.OK, says)
+    if (stack.get("platform", "aws") or "aws") == "aws":
+        yield account.aws(
+            region=stack.get("aws:region"),
+            profile=stack.get("aws:profile"),
+            account=stack.outputs.get("account"),
+        )
 
 
 def site(stack: Stack) -> Iterator[Fact]:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import ops.stack
 from ops import checkup, doctor
-from ops.checkup import Check, machine
+from ops.checkup import Check, account, machine
 from ops.checkup import stack as of_stack
 from ops.cli import app
 from ops.errors import OpsError
@@ -309,8 +309,50 @@ class TestCredentials:
         assert fact.state is State.ERROR
         assert "aws sso login" in fact.remedy
 
+    def test_without_a_stack_to_be_nobody_is_a_warning(self, monkeypatch):
+        for variable in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+        assert account.aws(missing=State.WARNING).state is State.WARNING
+
+    def test_a_profile_that_is_not_there_is_named(self):
+        fact = account.aws(profile="nobody")
+        assert (fact.state, "nobody" in fact.says) == (State.ERROR, True)
+
     def test_other_platforms_need_none(self, stack):
         assert list(of_stack.credentials(stack)) == []
+
+
+class TestBackend:
+    @pytest.fixture
+    def pulumi(self, tmp_path, monkeypatch):
+        """A program of that name that says something."""
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+        def say(script: str) -> Fact:
+            path = tmp_path / "pulumi"
+            path.write_text(f"#!/bin/sh\n{script}\n")
+            path.chmod(0o755)
+            return account.backend()
+
+        return say
+
+    def test_a_place_that_answers_is_named(self, pulumi):
+        fact = pulumi("""echo '{"user": "ada", "url": "s3://state"}'""")
+        assert fact == Fact("backend", State.OK, "s3://state, as ada")
+
+    def test_one_that_does_not_says_how_to_log_in(self, pulumi):
+        fact = pulumi("echo 'error: AccessDenied' >&2; exit 255")
+        assert (fact.state, fact.says) == (State.ERROR, "error: AccessDenied")
+        assert "pulumi login" in fact.remedy
+
+    def test_without_pulumi_it_is_not_reached(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert account.backend().state is State.ERROR
 
 
 class TestSite:
