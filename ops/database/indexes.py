@@ -19,11 +19,11 @@ from ops.database.maintenance_sql import OURS
 
 T = TypeVar("T")
 
-BIG = 8 * 1024**2
+BIG = 4 * 1024**2
 """Bytes from which reading a whole table again and again is worth a look."""
 
-OFTEN = 10
-"""As many whole reads since counting began."""
+OFTEN = 100
+"""As many whole reads since counting began: maintenance itself does some."""
 
 
 @dataclass(frozen=True)
