@@ -9,13 +9,8 @@ from collections.abc import Callable
 from ops.errors import OpsError
 from ops.platforms.platform import LogQuery
 
-_LEVELS = frozenset({"error", "fatal"})
-"""Levels of pino, the app's logger, that are errors."""
-
-_NUMBER = 50
-"""From this number on, where the level is one: pino's `error`."""
-
-_WORDS = re.compile(r"\b(error|fatal|exception|uncaught|panic)\b", re.IGNORECASE)
+_PINO_ERROR = 50
+_PLAIN_ERROR = re.compile(r"\b(ERROR|FATAL|CRITICAL)\b|\w*Error:|^npm ERR!")
 
 
 def wanted(query: LogQuery) -> Callable[[str], bool]:
@@ -24,31 +19,27 @@ def wanted(query: LogQuery) -> Callable[[str], bool]:
     Raises OpsError for a `grep` that is no regular expression.
     """
     try:
-        contains = re.compile(query.grep or "").search
+        pattern = re.compile(query.grep or "")
     except re.error as error:
         raise OpsError(
-            f'"{query.grep}" is no regular expression: {error}. A character that is '
-            r"meant as it is gets a \ before it"
+            f'"{query.grep}" is no regular expression: {error}. Put a backslash before '
+            "what is meant as it is"
         ) from None
-
-    def matches(line: str) -> bool:
-        return bool(contains(line)) and (not query.errors or is_error(line))
-
-    return matches
+    return lambda text: (
+        pattern.search(text) is not None and (not query.errors or is_error(text))
+    )
 
 
-def is_error(line: str) -> bool:
-    """Whether a line is of level error or worse.
+def is_error(text: str) -> bool:
+    """Whether a line tells of an error or worse.
 
-    The app logs JSON; what Node itself prints when it dies is text.
+    pino writes JSON whose `level` is a number, from 50 on an error, or the word; what
+    is no JSON comes from npm, Node or a library.
     """
-    if line.startswith("{"):
-        try:
-            level = json.loads(line).get("level")
-        except ValueError:
-            pass
-        else:
-            if isinstance(level, int):
-                return level >= _NUMBER
-            return str(level).lower() in _LEVELS
-    return bool(_WORDS.search(line))
+    try:
+        level = json.loads(text)["level"]
+    except (ValueError, TypeError, KeyError):
+        return _PLAIN_ERROR.search(text) is not None
+    if isinstance(level, str):
+        return level.lower() in {"error", "fatal"}
+    return isinstance(level, int | float) and level >= _PINO_ERROR

@@ -415,15 +415,33 @@ def test_uploads_go_away_and_come_back_with_their_owner(site, host):
     in_app(site, "rm -r /app/uploads/a")
 
 
-def test_an_archive_that_breaks_off_changes_nothing(site, host):
+@pytest.mark.parametrize("left", [1_500_000, None], ids=["amid a file", "after it"])
+def test_an_archive_that_breaks_off_changes_nothing(site, host, left):
     in_app(site, "head -c 3000000 /dev/urandom > /app/uploads/large")
     before = in_app(site, "sha256sum /app/uploads/*")
     archive = b"".join(host.read_uploads())
+    cut = archive[:left] if left else archive[: -20 * 512]  # without its last record
     with pytest.raises(FailedError):
-        host.write_uploads([archive[:1_500_000]], replace=True)
+        host.write_uploads([cut], replace=True)
     assert in_app(site, "sha256sum /app/uploads/*") == before
     assert in_app(site, "ls -A /app/uploads") == "large"
     in_app(site, "rm /app/uploads/large")
+
+
+def test_an_archive_whose_source_fails_changes_nothing(site, host):
+    in_app(site, "echo one > /app/uploads/one")
+    archive = b"".join(host.read_uploads())
+
+    def failing() -> Iterator[bytes]:
+        yield archive
+        raise ValueError("another checksum than when it was made")
+
+    in_app(site, "echo two > /app/uploads/one")
+    with pytest.raises(ValueError, match="checksum"):
+        host.write_uploads(failing(), replace=True)
+    assert in_app(site, "cat /app/uploads/one") == "two"
+    assert in_app(site, "ls -A /app/uploads") == "one"
+    in_app(site, "rm /app/uploads/one")
 
 
 # Maintenance

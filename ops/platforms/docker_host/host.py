@@ -195,6 +195,10 @@ class DockerHost:
             f"{self._outputs['backup_container']} bash /run/backup/backup.sh once"
         )
 
+    def archive(self) -> str:
+        """Refused, for the same reason as `dump`."""
+        raise NotOfferedError("On a Docker host archives are made from here.")
+
     def read_uploads(self) -> Iterator[bytes]:
         """The uploaded files, as a tar archive."""
         return volumes.read_uploads(

@@ -151,23 +151,28 @@ cd "$1" && exec tar --exclude='./.incoming.*' --exclude='./.replaced.*' -cf - .
 """
 _CHANGED = 1  # tar: a file changed meanwhile. Somebody is uploading.
 
-# What is there stays until everything has arrived. Moving is a matter of names: the
-# app misses files for a moment, and none for long.
-_UNTAR = """
+# What is there stays until everything has arrived. Then names are moved: the app
+# misses files for a moment, and none for long.
+_UNPACK = """
 set -eu
 cd "$1"
 rm -rf .incoming.*
-mkdir ".incoming.$3"
-trap 'rm -rf ".incoming.$3"' EXIT
-tar --numeric-owner -xpf - -C ".incoming.$3"
-if [ "$2" = replace ]; then
-  mkdir ".replaced.$3"
-  find . -mindepth 1 -maxdepth 1 ! -name '.incoming.*' ! -name '.replaced.*' \
-    -exec mv -t ".replaced.$3" {} +
+mkdir ".incoming.$2"
+tar --numeric-owner -xpf - -C ".incoming.$2"
+"""
+_SWAP = """
+set -eu
+cd "$1"
+if [ "$3" = replace ]; then
+  mkdir ".replaced.$2"
+  find . -mindepth 1 -maxdepth 1 ! -name '.incoming.*' ! -name '.replaced.*' \\
+    -exec mv -t ".replaced.$2" {} +
 fi
-cp -alf ".incoming.$3/." .
+cp -alf ".incoming.$2/." .
 rm -rf .replaced.*
 """
+_TAR_END = bytes(1024)
+"""What a tar archive ends with; without it, it may have been cut off anywhere."""
 
 
 def read_uploads(engine: Engine, image: str, volume: str) -> Iterator[bytes]:
@@ -185,17 +190,40 @@ def write_uploads(
 ) -> None:
     """Unpack a tar archive into a volume, once all of it has arrived.
 
-    chunks: of the archive, uncompressed. replace: whether other files go.
+    chunks: of the archive, uncompressed; an error of theirs is raised as it is.
+    replace: whether files that are not in it go.
 
     Raises FailedError when the archive is not whole, or there is no room: then the
     volume is as it was.
     """
-    mode, mark = "replace" if replace else "add", secrets.token_hex(4)
+    ending = b""
+
+    def watched() -> Iterator[bytes]:
+        nonlocal ending
+        for chunk in chunks:
+            ending = (ending + chunk[-len(_TAR_END) :])[-len(_TAR_END) :]
+            yield chunk
+
+    mark, mode = secrets.token_hex(4), "replace" if replace else "add"
     rights = ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
     with workshop(engine, image, volume, _UPLOADS, rights) as container:
-        command = ["sh", "-c", _UNTAR, "untar", _UPLOADS, mode, mark]
-        for _ in engine.stream(container, command, stdin=chunks):
-            pass
+        command = ["sh", "-c", _UNPACK, "unpack", _UPLOADS, mark]
+        try:
+            for _ in engine.stream(container, command, stdin=watched()):
+                pass
+            _demand_end(ending)
+            command = ["sh", "-c", _SWAP, "swap", _UPLOADS, mark, mode]
+            engine.output(container, command)
+        finally:
+            # The next one removes it, too; another error is worth more.
+            with suppress(OpsError):
+                left = f"{_UPLOADS}/.incoming.{mark}"
+                engine.output(container, ["rm", "-rf", left])
+
+
+def _demand_end(ending: bytes) -> None:
+    if ending != _TAR_END:
+        raise FailedError("The archive breaks off. Nothing was changed")
 
 
 @contextmanager
