@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+import ops.platforms
+import ops.stack
+from ops.audit import acts
+from ops.cli import app
 from ops.database import maintenance, maintenance_sql
 from ops.database.maintenance import Outcome, Piece, Rules, Work
 from ops.db_care import _summary, _told
+from ops.lock import Lock
 from ops.sizes import MIB
 from tests.servers import APP
+from tests.unit.ops.fakes import FakePlatform, FakeStack
 
 JOB = (APP / "src" / "jobs" / "maintain.ts").read_text()
 QUERIES = (APP / "src" / "jobs" / "maintain-sql.ts").read_text()
@@ -108,3 +116,58 @@ def test_a_piece_and_the_end_are_told_with_what_was_given_back():
         "Vacuumed or analyzed 0, rebuilt 1 (gave back 8.0 MiB), dropped 0, left out 1, "
         "failed 0; 3.0 s."
     )
+
+
+@pytest.fixture
+def stack(tmp_path, monkeypatch):
+    platform = FakePlatform(FakeStack(tmp_path))
+    platform.database = lambda admin=False: nullcontext("the app's")
+    monkeypatch.setattr(ops.stack, "Stack", lambda name: platform.stack)
+    monkeypatch.setattr(ops.platforms, "platform_of", lambda stack: platform)
+    return platform.stack
+
+
+def maintain_by(monkeypatch, work, *options: str):
+    """Run the command, with other work."""
+    monkeypatch.setattr(maintenance, "maintain", work)
+    command = ["db", "maintain", "--stack", "staging", *options]
+    return CliRunner().invoke(app, command)
+
+
+def test_a_run_is_audited_and_takes_the_rules_of_the_command_line(stack, monkeypatch):
+    rules = []
+
+    def work(address, given, report, progress):
+        rules.append((address, given))
+
+    options = ("--bloat", "30%", "--at-least", "1", "--wait", "5", "--all")
+    assert maintain_by(monkeypatch, work, *options).exit_code == 0
+    wanted = Rules(bloat=0.3, worthwhile=MIB, lock_seconds=5, everything=True)
+    assert rules == [("the app's", wanted)]
+    (act,) = acts(stack.records, 5)
+    assert (act.command, act.outcome) == ("db maintain", "done")
+
+
+def test_without_options_the_rules_are_those_of_the_weekly_job(stack, monkeypatch):
+    rules = []
+    done = maintain_by(monkeypatch, lambda _, given, *__: rules.append(given))
+    assert (done.exit_code, rules) == (0, [Rules()])
+
+
+def test_an_interrupted_run_tells_what_was_done(stack, monkeypatch):
+    def work(address, given, report, progress):
+        report(Piece(Work.VACUUM, "public.t", "5 dead", Outcome.DONE, 1.0))
+        raise KeyboardInterrupt
+
+    done = maintain_by(monkeypatch, work)
+    assert done.exit_code == 130
+    assert "✓ vacuum   public.t: 5 dead, 1.0 s" in done.stderr
+    assert "Vacuumed or analyzed 1," in done.stderr
+    (act,) = acts(stack.records, 5)
+    assert act.outcome == "interrupted"
+
+
+def test_a_stack_that_somebody_changes_is_left_alone(stack, monkeypatch):
+    with Lock(stack.records).held("deploy"):
+        done = maintain_by(monkeypatch, lambda *_: pytest.fail("not now"))
+    assert done.exit_code == 2
