@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from rich.console import Console
 
@@ -147,6 +148,22 @@ def aws(rehearsed: Rehearsed) -> Iterator[Recorded]:
 def stack(rehearsed: Rehearsed, aws: Recorded) -> Stack:
     """The stack as commands see it."""
     return Stack(rehearsed.name)
+
+
+@contextmanager
+def opened(bucket: str) -> Iterator[None]:
+    """Let a bucket take objects during the block.
+
+    The emulator heeds no condition of a policy, and takes one that denies unencrypted
+    calls for one that denies them all.
+    """
+    s3 = boto3.client("s3")
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    try:
+        yield
+    finally:
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
 
 
 def _rolled_out(answer: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,7 +92,8 @@ def is_error(text: str) -> bool:
     return isinstance(level, int | float) and level >= _PINO_ERROR
 
 
-def _matcher(query: LogQuery) -> Any:
+def _matcher(query: LogQuery) -> Callable[[str], bool]:
+    """Whether a line is wanted."""
     try:
         pattern = re.compile(query.grep or "")
     except re.error as error:

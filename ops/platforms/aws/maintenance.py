@@ -36,6 +36,26 @@ _TAGGED = 20
 _PRIORITIES = {"health": 1, "page": 2}
 
 
+def listener(account: Account) -> Any:
+    """The listener that visitors come to: HTTPS, or HTTP without a certificate.
+
+    Raises FailedError when the load balancer has neither.
+    """
+    name: str = account["load_balancer_metric"]
+    place = account["target_group"].partition(":targetgroup/")[0]
+    found = account.pages(
+        "elbv2",
+        "describe_listeners",
+        "Listeners",
+        LoadBalancerArn=f"{place}:loadbalancer/{name}",
+    )
+    by_port = {one["Port"]: one for one in found}
+    serving = by_port.get(443) or by_port.get(80)
+    if serving is None:
+        raise FailedError(f"Load balancer {name} has no listener on 443 or 80")
+    return serving
+
+
 class Maintenance:
     """The maintenance page of a stack."""
 
@@ -45,15 +65,15 @@ class Maintenance:
 
     def on(self) -> bool:
         """Whether visitors get the page."""
-        return "page" in self._ours(self._rules(self.listener()))
+        return "page" in self._ours(self._rules(listener(self._account)))
 
     def set(self, on: bool) -> None:
         """Make both rules, or remove them; what is as wanted already is left.
 
         Raises OpsError when other rules leave no room before them.
         """
-        listener = self.listener()
-        rules = self._rules(listener)
+        serving = listener(self._account)
+        rules = self._rules(serving)
         ours = self._ours(rules)
         if not on:
             # The page first: without the other rule nobody is let in by mistake.
@@ -68,12 +88,12 @@ class Maintenance:
                 "maintenance page needs 1 and 2. Give it another: aws elbv2 "
                 "set-rule-priorities"
             )
-        wanted = self._wanted(listener, others)
+        wanted = self._wanted(serving, others)
         made: list[str] = []
         try:
             for kind in _PRIORITIES:
                 if kind not in ours:
-                    made.append(self._make(listener, kind, wanted[kind]))
+                    made.append(self._make(serving, kind, wanted[kind]))
         except BaseException:
             for rule in made:
                 self._elb.delete_rule(RuleArn=rule)
@@ -85,43 +105,27 @@ class Maintenance:
 
         With two target groups a deployment moves it; ours is not moved by ECS.
         """
-        listener = self.listener()
-        rules = self._rules(listener)
+        serving = listener(self._account)
+        rules = self._rules(serving)
         ours = self._ours(rules)
         if "health" not in ours:
             return
         others = [rule for rule in rules if rule not in ours.values()]
-        wanted = self._wanted(listener, others)["health"]
+        wanted = self._wanted(serving, others)["health"]
         self._elb.modify_rule(RuleArn=ours["health"]["RuleArn"], **wanted)
 
-    def _make(self, listener: Any, kind: str, wanted: Mapping[str, Any]) -> str:
+    def _make(self, serving: Any, kind: str, wanted: Mapping[str, Any]) -> str:
         made = self._elb.create_rule(
-            ListenerArn=listener["ListenerArn"],
+            ListenerArn=serving["ListenerArn"],
             Priority=_PRIORITIES[kind],
             **wanted,
             Tags=[*self._account.tags, {"Key": TAG, "Value": kind}],
         )
         return str(made["Rules"][0]["RuleArn"])
 
-    def listener(self) -> Any:
-        """The listener that visitors come to: HTTPS, or HTTP without a certificate."""
-        name: str = self._account["load_balancer_metric"]
-        place = self._account["target_group"].partition(":targetgroup/")[0]
+    def _rules(self, serving: Any) -> list[Any]:
         found = self._account.pages(
-            "elbv2",
-            "describe_listeners",
-            "Listeners",
-            LoadBalancerArn=f"{place}:loadbalancer/{name}",
-        )
-        by_port = {listener["Port"]: listener for listener in found}
-        serving = by_port.get(443) or by_port.get(80)
-        if serving is None:
-            raise FailedError(f"Load balancer {name} has no listener on 443 or 80")
-        return serving
-
-    def _rules(self, listener: Any) -> list[Any]:
-        found = self._account.pages(
-            "elbv2", "describe_rules", "Rules", ListenerArn=listener["ListenerArn"]
+            "elbv2", "describe_rules", "Rules", ListenerArn=serving["ListenerArn"]
         )
         return sorted(found, key=_priority)
 
@@ -138,7 +142,7 @@ class Maintenance:
             if tag["Key"] == TAG
         }
 
-    def _wanted(self, listener: Any, others: list[Any]) -> dict[str, dict[str, Any]]:
+    def _wanted(self, serving: Any, others: list[Any]) -> dict[str, dict[str, Any]]:
         """Conditions and actions of both rules.
 
         Where CloudFront proves itself with a header, the health path asks for it too.
@@ -146,7 +150,7 @@ class Maintenance:
         leads = next((rule for rule in others if _forwards(rule)), None)
         if leads is None:
             raise FailedError(
-                f"No rule of listener {listener['ListenerArn']} leads to the app"
+                f"No rule of listener {serving['ListenerArn']} leads to the app"
             )
         asked = [
             {"Field": one["Field"], "HttpHeaderConfig": one["HttpHeaderConfig"]}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ops.errors import OpsError
 from ops.platforms.aws import database, rollout, sessions, tasks
 from ops.platforms.aws.account import DENIED, Account, chunks, code, short
-from ops.platforms.aws.maintenance import Maintenance
+from ops.platforms.aws.maintenance import Maintenance, listener
 from ops.platforms.platform import Fact, State
 from ops.store import S3Store
 
@@ -339,8 +339,7 @@ def _certificate(account: Account) -> Iterator[Fact]:
 def _certificate_arn(account: Account) -> str | None:
     if not str(account["url"]).startswith("https://"):
         return None
-    listener = Maintenance(account).listener()
-    for certificate in listener.get("Certificates", ()):
+    for certificate in listener(account).get("Certificates", ()):
         return str(certificate["CertificateArn"])
     return None
 
