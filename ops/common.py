@@ -52,7 +52,7 @@ PreviewOption = Annotated[
 ]
 
 
-def _stack_files(incomplete: str) -> list[str]:
+def stack_files(incomplete: str) -> list[str]:
     """Stacks that have a file here, for the shell to complete."""
     names = (path.name.split(".", 1)[1] for path in Path.cwd().glob("Pulumi.*.yaml"))
     stacks = sorted(name.removesuffix(".yaml") for name in names)
@@ -66,7 +66,7 @@ OfStackOption = Annotated[
         "-s",
         envvar="STROMHALTIG_STACK",
         help="Which stack, as Pulumi knows it.",
-        autocompletion=_stack_files,
+        autocompletion=stack_files,
     ),
 ]
 JsonOption = Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ops.common import stack_files
 from ops.errors import OpsError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ TargetStackOption = Annotated[
         "-s",
         envvar="STROMHALTIG_STACK",
         help="Whose database, by the name that Pulumi knows.",
+        autocompletion=stack_files,
     ),
 ]
 AddressEnvOption = Annotated[
