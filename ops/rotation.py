@@ -27,9 +27,9 @@ DATABASE = "DATABASE_URL"
 
 _ALTERNATIVES = {
     "digitalocean": "Reset it there, which ends the old one at once: doctl databases "
-    "user reset CLUSTER USER, then: stromhaltig deploy",
-    "railway": "Change it in a maintenance: ALTER ROLE in Railway's console, then the "
-    "variable POSTGRES_PASSWORD of the service",
+    "user reset CLUSTER USER; then let the program read it: pulumi up --refresh",
+    "railway": "Its image sets it once, with the first start: move to a new database "
+    "with stromhaltig db backup and db restore",
 }
 """What to do where a password cannot be rotated, by platform."""
 
@@ -51,6 +51,15 @@ def variable_of(stack: Stack, name: str) -> Variable:
     raise OpsError(
         f'There is no secret "{name}". {nearest(name, known, kind="secrets")}'
     )
+
+
+def made_with(name: str) -> str | None:
+    """The secret that another one is a by-product of; None for one of its own."""
+    from settings.model import DATABASE_LOGIN
+
+    if name == DATABASE_LOGIN.name:
+        return DATABASE
+    return next((v.name for v in APP.variables if v.previous == name), None)
 
 
 def secrets_of(stack: Stack) -> tuple[Variable, ...]:
@@ -107,28 +116,15 @@ def plan(
     if not variable.previous:
         note = _CACHE_NOTES.get(platform_name(stack)) if name == "REDIS_URL" else None
         return Rotation(variable, (*made, note) if note else made)
-    if not sign_out and stack.get("accept_previous") == "true":
-        demand_expired(stack, variable)
-    keep = f"{variable.previous} keeps the old one, so that sessions go on"
-    return Rotation(
-        variable,
-        (
-            f"{name} is made up anew by the program",
-            "everybody is signed out: the old one is not accepted"
-            if sign_out
-            else keep,
-            "the app is rolled out with it",
-            *(
-                []
-                if sign_out
-                else [
-                    f"after {lifetime(stack)}: stromhaltig secrets rotate {name} "
-                    f"--finish --stack {stack.name}"
-                ]
-            ),
-        ),
-        sign_out=sign_out,
-    )
+    if sign_out:
+        consequences = ["everybody is signed out: the old one is not accepted"]
+    else:
+        consequences = [
+            f"{variable.previous} keeps the old one, so that sessions go on",
+            f"once they have ended, {lifetime(stack)} later: stromhaltig secrets "
+            f"rotate {name} --finish --stack {stack.name}",
+        ]
+    return Rotation(variable, (*made, *consequences), sign_out=sign_out)
 
 
 _DATABASE_STEPS = (
@@ -141,6 +137,7 @@ _DATABASE_STEPS = (
 _FINISH_STEPS = ("the app is rolled out without the value before",)
 _CACHE_NOTES = {
     "docker": "the cache restarts with it: for seconds the app works without",
+    "railway": "the cache restarts with it: for seconds the app works without",
     "aws": "the cache takes the old one too until the next rotation",
 }
 
@@ -149,14 +146,13 @@ def _demand_made_up(stack: Stack, variable: Variable) -> None:
     from settings import PLATFORMS
 
     name, platform = variable.name, platform_name(stack)
+    if other := made_with(name):
+        raise OpsError(f"{name} changes with {other}: rotate that")
     if variable.kind is Kind.OPERATOR:
         raise OpsError(
             f"{name} is not made up here: get a new one where it comes from, then: "
             f"stromhaltig secrets set {name} --stack {stack.name}"
         )
-    owner = next((v.name for v in APP.variables if v.previous == name), None)
-    if owner:
-        raise OpsError(f"{name} changes with {owner}: rotate that")
     if variable.kind is Kind.GENERATED and stack.get(f"secrets.{name}") is not None:
         raise OpsError(
             f"{name} is your own in this stack. Replace it: stromhaltig secrets set "
@@ -182,8 +178,7 @@ def _demand_previous(stack: Stack, variable: Variable) -> None:
 def lifetime(stack: Stack) -> timedelta:
     """How long a session lasts."""
     variable = APP.variable("JWT_EXPIRES_IN")
-    default = variable.default if variable else None
-    text = stack.get("app.JWT_EXPIRES_IN") or default or "24h"
+    text = str(stack.get("app.JWT_EXPIRES_IN") or (variable and variable.default))
     unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[text[-1]]
     return timedelta(**{unit: int(text[:-1])})
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from contract import APP, Kind, Variable
+from contract import APP, Kind
 from ops.audit import acts
 from ops.rotation import made_at, platform_name, secrets_of
 
@@ -54,41 +53,34 @@ OLDER = "an older value, until the next roll-out"
 
 def inventory(stack: Stack) -> list[Secret]:
     """Every secret that the stack has or could have."""
-    audited = _audited(stack)
-    generated = made_at(stack)
+    audited, generated = _audited(stack), made_at(stack)
     there = stack.outputs.get("secrets") or ()
+    kinds = {variable.name: variable.kind for variable in secrets_of(stack)}
+    # Beside those the owner's address, which is for who administers the database.
+    every = [*kinds, *(name for name in there if name not in kinds)]
     found = [
         Secret(
-            name=variable.name,
-            kind=_KINDS[variable.kind],
-            where=_where(stack, variable, there),
-            changed=_latest(audited.get(variable.name), generated.get(variable.name)),
-            given=GIVEN if APP.variable(variable.name) in _given(there) else NOT_GIVEN,
+            name=name,
+            kind=_KINDS[kinds.get(name, Kind.PLATFORM)],
+            where=_where(stack, name, there),
+            changed=_latest(audited.get(name), generated.get(name)),
+            given=GIVEN if name in there and APP.variable(name) else NOT_GIVEN,
         )
-        for variable in secrets_of(stack)
+        for name in every
     ]
     if platform_name(stack) != "aws" or not there:
         return found
     return _with_secrets_manager(stack, found, there)
 
 
-def _given(there: Iterable[str]) -> list[Variable | None]:
-    """Those of the secrets that are there which the app knows."""
-    return [variable for name in there if (variable := APP.variable(name))]
-
-
-def _where(stack: Stack, variable: Variable, there: Any) -> str:
+def _where(stack: Stack, name: str, there: Any) -> str:
+    if name not in there:
+        is_set = stack.get(f"secrets.{name}") is not None
+        return "the stack file" if is_set else ""
     platform = platform_name(stack)
-    if variable.name not in there:
-        given = variable.kind is Kind.OPERATOR and _is_set(stack, variable.name)
-        return "the stack file" if given else ""
     if platform == "aws":
-        return f"Secrets Manager, {there[variable.name]}"
-    return _PLACES[platform].format(name=variable.name)
-
-
-def _is_set(stack: Stack, name: str) -> bool:
-    return stack.get(f"secrets.{name}") is not None
+        return f"Secrets Manager, {there[name]}"
+    return _PLACES[platform].format(name=name)
 
 
 def _latest(*times: datetime | None) -> datetime | None:

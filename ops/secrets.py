@@ -117,14 +117,13 @@ def _settable(stack: Stack, name: str) -> Variable:
     """
     from contract import Kind
     from ops import rotation
-    from settings.model import DATABASE_LOGIN
 
     variable = rotation.variable_of(stack, name)
-    made = {DATABASE_LOGIN.name: rotation.DATABASE}.get(name)
-    if made or variable.kind is Kind.PLATFORM:
+    other = rotation.made_with(name)
+    if other or variable.kind is Kind.PLATFORM:
         raise OpsError(
             f"{name} is made by the platform, and not yours to set. Rotate it: "
-            f"stromhaltig secrets rotate {made or name} --stack {stack.name}"
+            f"stromhaltig secrets rotate {other or name} --stack {stack.name}"
         )
     return variable
 

@@ -248,6 +248,7 @@ def _cache(settings: RailwaySettings, place: Place) -> Cache | None:
             memory=wanted.memory,
             eviction=wanted.eviction,
             volume=wanted.volume,
+            generation=settings.rotations.get("REDIS_URL", 0),
         ),
     )
 

@@ -34,6 +34,7 @@ SECRETS = {**OPERATORS, TOKEN: THE_TOKEN}
 
 _DYNAMIC = "pulumi-python:dynamic/railway:"
 PROJECT = f"{_DYNAMIC}Project"
+PASSWORD = "random:index/randomPassword:RandomPassword"
 SERVICE = f"{_DYNAMIC}Service"
 VARIABLES_OF = f"{_DYNAMIC}Variables"
 VOLUME = f"{_DYNAMIC}Volume"
@@ -318,3 +319,11 @@ def test_every_output_is_documented():
     for name in deploy().exports:
         assert f"`{name}`" in section, name
     assert {field.name for field in fields(RailwayOutputs)} == deploy().exports.keys()
+
+
+def test_the_caches_password_is_made_up_anew_and_the_databases_is_not():
+    graph = deploy(rotations={"REDIS_URL": 2})
+    passwords = {p.name: p.get("keepers") for p in graph.all(PASSWORD)}
+
+    assert passwords["stromhaltig-railway-cache"] == {"generation": "2"}
+    assert passwords["stromhaltig-railway-database"] is None
