@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 
@@ -100,6 +101,9 @@ def _pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["pulumi", *arguments, "--non-interactive", "--color", "never"],
             cwd=project(),
+            # A stack file that was just prepared does not say how secrets are
+            # encrypted; the state does, once there is one.
+            env=os.environ | {"PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

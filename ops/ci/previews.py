@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,7 @@ def _rendered(preview: Preview, *, shown: int | None) -> str:
     parts += _changes(preview.changes, shown)
     if preview.judgement is not None:
         parts.append(_policies(preview.judgement, shown))
-    parts.append(_cost(preview))
+    parts.append(_cost(preview, shown))
     return "\n\n".join(parts)
 
 
@@ -212,15 +213,21 @@ def _policies(judgement: Judgement, shown: int | None) -> str:
     return "\n".join(lines) + _more(len(findings), shown)
 
 
-def _cost(preview: Preview) -> str:
+def _cost(preview: Preview, shown: int | None) -> str:
     from cost import show
 
-    if preview.after is None:
+    before, after = preview.before, preview.after
+    if after is None:
         return f"**Cost**: not known: {_flat(preview.unpriced)}"
-    told = show.markdown(preview.before, preview.after)
-    sentence, _, rest = told.partition("\n")
+    sentence, _, rest = show.markdown(before, after).partition("\n")
     text = f"**Cost**: {sentence.strip('*')}"
-    return f"{text}\n\n{fold('in detail', rest.strip())}" if rest.strip() else text
+    # Where the sum stays, lines differ only in who of several has the free part.
+    stays = before is not None and abs(after.usd - before.usd) < 0.005
+    if not rest.strip() or (shown and stays):
+        return text
+    # `NAME: what` reads like a secret that is given by name.
+    rest = re.sub(r"^\| (\S+): ", r"| `\1`, ", rest.strip(), flags=re.MULTILINE)
+    return f"{text}\n\n{fold('in detail', rest)}"
 
 
 def _flat(text: str) -> str:

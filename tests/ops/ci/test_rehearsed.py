@@ -213,19 +213,32 @@ def test_the_image_that_runs_is_promoted_by_its_digest(stack: Stack) -> None:
 
 
 @pytest.fixture
-def prepared(stack: Stack, file: Path) -> Iterator[str]:
-    """A stack file for a pull request; a stack of its own network stands in for it."""
+def prepare(stack: Stack, file: Path) -> Iterator[Callable[[], str]]:
+    """Write the stack file of a pull request, as on a runner that has only the clone.
+
+    A stack with a network of its own stands in for one beside a base.
+    """
     name = "pr-7"
     copy = stack.folder / f"Pulumi.{name}.yaml"
-    content = YamlFile.read(file)
-    content.put(("config", "aws:defaultTags", "tags", "Environment"), name)
-    content.put(
-        ("config", "aws:defaultTags", "tags", "Expires"), "2020-01-01T00:00:00Z"
-    )
-    content.remove("config", "stromhaltig:domain")
-    content.write(copy)
-    yield name
+
+    def prepare() -> str:
+        content = YamlFile.read(file)
+        tags = ("config", "aws:defaultTags", "tags")
+        content.put((*tags, "Environment"), name)
+        content.put((*tags, "Expires"), "2020-01-01T00:00:00Z")
+        content.remove("config", "stromhaltig:domain")
+        content.remove("config", "stromhaltig:secrets")
+        content.remove("encryptionsalt")
+        content.write(copy)
+        return name
+
+    yield prepare
     copy.unlink(missing_ok=True)
+
+
+def encryption(stack: Stack, name: str) -> Any:
+    """What the state of a stack says its secrets are encrypted by."""
+    return Stack(name, stack.folder).export()["deployment"]["secrets_providers"]
 
 
 def stacks(stack: Stack) -> set[str]:
@@ -240,13 +253,21 @@ def stacks(stack: Stack) -> set[str]:
 
 
 def test_an_environment_comes_up_and_is_reaped_when_its_time_is_over(
-    stack: Stack, prepared: str, tmp_path: Path, summary: Path, github: FakeGitHub
+    stack: Stack,
+    prepare: Callable[[], str],
+    tmp_path: Path,
+    summary: Path,
+    github: FakeGitHub,
 ) -> None:
     comment = tmp_path / "review.md"
     up = ("review", "up", "--pull-request", "7", "--output", str(comment))
+    encrypted = []
     for _ in range(2):  # the second is a push to the pull request
+        prepared = prepare()
         done = run(*up)
         assert done.exit_code == 0, done.output
+        encrypted.append(encryption(stack, prepared))
+    assert encrypted[0] == encrypted[1]
     url = done.stdout.strip()
     assert url.startswith("http://stromhaltig-pr-7")
     published = run(

@@ -91,7 +91,7 @@ def test_policies_and_the_difference_of_the_price_are_told() -> None:
     assert "- `RDS.3` medium, `app-database`: storageEncrypted is not true" in text
     assert "**Cost**: +" in text
     assert "USD a month: from " in text
-    assert "db.t4g.medium" in text
+    assert "| `app-database`, hours, db.t4g.medium | " in text
 
 
 def test_a_new_stack_is_priced_without_a_before() -> None:
