@@ -8,9 +8,11 @@ roll-outs above all, is tested with recorded answers (`tests/unit/ops/platforms`
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import signal
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -275,6 +277,23 @@ class TestTasks:
         assert name.startswith("dumps/")
         assert again != name
         assert b"CREATE TABLE public.users" in dump
+
+    def test_the_apps_own_job_archives_the_uploads(
+        self, aws, stack, platform, monkeypatch, tmp_path
+    ):
+        node()
+        monkeypatch.setattr(tasks, "POLL_SECONDS", 0.2)
+        (tmp_path / "report.pdf").write_bytes(b"%PDF")
+        with (
+            Fargate(APP, {"UPLOAD_DIR": str(tmp_path)}).serving(aws),
+            opened(stack.outputs["backups"]),
+        ):
+            name = platform.archive()
+            content = b"".join(platform.backups().read(name))
+            platform.backups().delete(name)
+        assert name.startswith("uploads/")
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            assert any("report.pdf" in member for member in archive.getnames())
 
     def test_a_dump_of_an_empty_database_fails_with_the_jobs_words(
         self, fargate, platform

@@ -6,6 +6,7 @@ The emulator rolls nothing out: what is said of it here is tested with recorded 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from components.service import APP
@@ -59,8 +60,12 @@ class Rollout:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._shifts = account["strategy"] != "rolling"
         self._switched: tuple[str, str] | None = None
+
+    @property
+    def _shifts(self) -> bool:
+        """Whether traffic is moved between two groups; an update may change that."""
+        return bool(self._account["strategy"] != "rolling")
 
     def running(self) -> Running | None:
         """As `Platform.running`."""
@@ -113,6 +118,7 @@ class Rollout:
             wanted,
             f"{short(wanted)} was not rolled out after {patience:.0f} s, and ECS still "
             "tries. Give it longer: STROMHALTIG_ROLLOUT_SECONDS",
+            self._service(),
         )
 
     def _wanted(self) -> str:
@@ -125,14 +131,10 @@ class Rollout:
     def _rolled(
         self, wanted: str, before: Running | None, progress: Progress
     ) -> Verdict | None:
-        described = service(self._account)
-        current = primary(described) if described else None
-        if described is None or current is None:
-            raise FailedError(
-                f"ECS has no service {self._account['service']} in cluster "
-                f"{self._account['cluster']}. Deploy it: stromhaltig deploy --stack "
-                f"{self._account.stack}"
-            )
+        described = self._service()
+        current = primary(described)
+        if current is None:
+            return None
         same = before is not None and before.deployment == current["id"]
         if current["taskDefinition"] != wanted:
             return self._went_back(wanted, current, same, described)
@@ -149,26 +151,34 @@ class Rollout:
             return Verdict(True, f"Nothing to roll out: {short(wanted)} ran before")
         return Verdict(True, f"{current['runningCount']} tasks run {short(wanted)}")
 
+    def _service(self) -> Any:
+        """The service, which must be there."""
+        described = service(self._account)
+        if described is None:
+            raise FailedError(
+                f"ECS has no service {self._account['service']} in cluster "
+                f"{self._account['cluster']}. Deploy it: stromhaltig deploy --stack "
+                f"{self._account.stack}"
+            )
+        return described
+
     def _went_back(
         self, wanted: str, current: Any, same: bool, described: Any
     ) -> Verdict:
         """The service runs something else than was asked for: why?"""
-        reasons, log = self._reasons(wanted, described)
-        tried = any(one["taskDefinition"] == wanted for one in described["deployments"])
-        if same and not tried and not log:
+        tried = [one for one in described["deployments"] if _is_of(one, wanted)]
+        if same and not tried and not tasks.failures(self._account, wanted)[0]:
             return Verdict(
                 False,
                 f"The service was never told to run {short(wanted)}: it runs "
                 f"{short(current['taskDefinition'])}",
-                reasons=tuple(reasons),
             )
-        return Verdict(
-            False,
+        return self._failed(
+            wanted,
             f"ECS went back to {short(current['taskDefinition'])}: {short(wanted)} did "
             "not come to serve",
+            described,
             rolled_back=True,
-            reasons=tuple(reasons),
-            log=tuple(log),
         )
 
     def _shifted(
@@ -194,30 +204,34 @@ class Rollout:
             newest.get("rollback", {}).get("reason", ""),
             *(f"alarm {name} rang" for name in alarms),
         ]
-        verdict = self._failed(wanted, _told(state, target, wanted), None)
-        return Verdict(
-            False,
-            verdict.says,
+        verdict = self._failed(
+            wanted,
+            _told(state, target, wanted),
+            self._service(),
             rolled_back=state.startswith("ROLLBACK_") or target != wanted,
-            reasons=(*filter(None, said), *verdict.reasons),
-            log=verdict.log,
         )
+        return replace(verdict, reasons=(*filter(None, said), *verdict.reasons))
 
-    def _failed(self, wanted: str, says: str, described: Any = None) -> Verdict:
-        reasons, log = self._reasons(wanted, described or service(self._account))
-        return Verdict(False, says, reasons=tuple(reasons), log=tuple(log))
-
-    def _reasons(self, wanted: str, described: Any) -> tuple[list[str], list[str]]:
+    def _failed(
+        self, wanted: str, says: str, described: Any, *, rolled_back: bool = False
+    ) -> Verdict:
+        """With what is known of why: of the revision's tasks, and of the service."""
         reasons, log = tasks.failures(self._account, wanted)
+        for one in described["deployments"]:
+            if _is_of(one, wanted) and one.get("failedTasks"):
+                reasons.append(f"{one['failedTasks']} tasks of it failed")
         events = [
-            event["message"]
-            for event in (described or {}).get("events", [])
+            tasks.hinted(event["message"])
+            for event in described["events"]
             if _STEADY not in event["message"]
         ]
-        for one in (described or {}).get("deployments", []):
-            if one["taskDefinition"] == wanted and one.get("failedTasks"):
-                reasons.append(f"{one['failedTasks']} tasks of it failed")
-        return [*reasons, *map(tasks.hinted, events[:EVENTS])], log
+        return Verdict(
+            False,
+            says,
+            rolled_back=rolled_back,
+            reasons=(*reasons, *events[:EVENTS]),
+            log=tuple(log),
+        )
 
     def _shift_deployments(self) -> list[Any]:
         """Deployments of the service, the newest first; ECS keeps 90 days."""
@@ -253,6 +267,10 @@ class Rollout:
             serviceRevisionArns=[arn]
         )
         return str(found["serviceRevisions"][0]["taskDefinition"])
+
+
+def _is_of(deployment: Mapping[str, Any], revision: str) -> bool:
+    return bool(deployment["taskDefinition"] == revision)
 
 
 def _counted(current: Mapping[str, Any]) -> str:

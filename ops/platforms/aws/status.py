@@ -82,22 +82,30 @@ def _seen(account: Account, looks: dict[str, Look]) -> Iterator[Fact]:
 
     Without credentials there is nothing to see at all: that is raised.
     """
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    from botocore import exceptions as aws
     from botocore.parsers import ResponseParserError
 
+    nobody = (
+        aws.CredentialRetrievalError,
+        aws.NoCredentialsError,
+        aws.PartialCredentialsError,
+        aws.ProfileNotFound,
+        aws.SSOError,
+        aws.TokenRetrievalError,
+    )
     for name, look in looks.items():
         try:
             yield from look(account)
-        except NoCredentialsError:
+        except nobody:
             raise
-        except ClientError as error:
+        except aws.ClientError as error:
             if code(error) in DENIED:
                 yield _denied(name, error)
             elif code(error).startswith(("Expired", "InvalidClientToken", "Unrec")):
                 raise
             else:
                 yield Fact(name, State.UNKNOWN, f"{error}")
-        except (BotoCoreError, ResponseParserError, OpsError) as error:
+        except (aws.BotoCoreError, ResponseParserError, OpsError) as error:
             yield Fact(name, State.UNKNOWN, f"{error}")
 
 

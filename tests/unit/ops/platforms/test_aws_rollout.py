@@ -219,6 +219,14 @@ def test_a_service_that_was_never_updated_did_not_roll_back(aws, platform):
     assert "was never told to run stromhaltig-test:7" in verdict.says
 
 
+def test_a_roll_back_is_seen_though_nothing_was_ever_logged(aws, platform):
+    """An image that cannot be pulled prints nothing, and ECS forgets deployments."""
+    aws.on("ecs.DescribeServices", service(deployment(1, OLD, "COMPLETED")))
+    fail(aws, stopped(reason="CannotPullContainerError: manifest unknown"))
+    aws.on("logs.GetLogEvents", error("ResourceNotFoundException"))
+    assert platform.verdict(BEFORE).rolled_back
+
+
 def test_the_log_is_that_of_the_migration_when_it_failed(aws, platform):
     aws.on("ecs.DescribeServices", service(deployment(3, OLD, "IN_PROGRESS")))
     task = stopped(exitCode=1)
@@ -490,6 +498,13 @@ class TestShiftedTraffic:
         self.shift(aws, "SUCCESSFUL")
         verdict = platform.verdict(Running("second", NEW, ""))
         assert verdict.says.startswith("Nothing to roll out")
+
+    def test_a_strategy_that_the_update_itself_changed_counts(
+        self, aws, platform, stack
+    ):
+        stack.outputs["strategy"] = "rolling"
+        assert platform.verdict(Running("first", OLD, "")).serves
+        assert not aws.asked("ecs.ListServiceDeployments")
 
     def test_without_any_deployment_the_primary_counts(self, aws, platform):
         aws.on("ecs.ListServiceDeployments", {"serviceDeployments": []})

@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError, NoCredentialsError
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    NoCredentialsError,
+    UnauthorizedSSOTokenError,
+)
 
 from ops.platforms.aws import Aws, status
 from ops.platforms.platform import Fact, State
@@ -382,6 +386,7 @@ def test_what_does_not_answer_hides_nothing_else(aws, platform):
         error("UnrecognizedClientException"),
         error("InvalidClientTokenId"),
         NoCredentialsError(),
+        UnauthorizedSSOTokenError(),
     ],
 )
 def test_without_credentials_there_is_nothing_to_see(aws, platform, trouble):
