@@ -252,7 +252,7 @@ class DigitalOcean:
         raise NotOfferedError(
             "DigitalOcean backs a cluster up every day and keeps a log of the last "
             "seven days, from which every moment can be restored; it takes no snapshot "
-            "on demand. A dump: stromhaltig db backup --dump --stack "
+            "on demand. A dump: stromhaltig db backup --stack "
             f"{self._stack.name}"
         )
 

@@ -88,6 +88,7 @@ class Engine:
         adapter = client.api.get_adapter(client.api.base_url)
         kept = adapter.get_connection(client.api.base_url)
         adapter.get_connection = lambda *_: kept
+        weakref.finalize(self, client.close)
         return client
 
     def container(self, name: str) -> Any:

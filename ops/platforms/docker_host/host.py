@@ -233,7 +233,7 @@ class DockerHost:
         name = self._stack.name
         return NotOfferedError(
             "A Docker host takes no snapshots of its database server. Dumps do: "
-            f"stromhaltig db backup --dump --stack {name}, and to prove one: "
+            f"stromhaltig db backup --stack {name}, and to prove one: "
             f"stromhaltig db drill --stack {name}"
         )
 

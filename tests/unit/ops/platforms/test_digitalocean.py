@@ -566,7 +566,7 @@ def test_maintenance_goes_through_the_program(cloud, stack, platform):
     [
         (lambda it: it.shell(["sh"]), f"doctl apps console {APP} app"),
         (lambda it: it.one_off(["npm"]), "stromhaltig deploy"),
-        (lambda it: it.snapshot("x"), "stromhaltig db backup --dump"),
+        (lambda it: it.snapshot("x"), "stromhaltig db backup"),
         (lambda it: it.read_uploads(), "spaces"),
         (lambda it: it.write_uploads([]), "spaces"),
         (lambda it: it.archive(), "spaces"),
