@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from ops.database.address import Address
 from tests.backup.postgres import ROLE, Postgres, postgres
-from tests.ops.rehearsed import rehearsed, stack  # noqa: F401 - fixtures
+from tests.ops.rehearsed import aws, rehearsed, stack  # noqa: F401 - fixtures
 from tests.servers import APP
 from tools.servers import ServerMissingError, provide
 
@@ -160,13 +161,11 @@ def migrations() -> list[Path]:
     return sorted((APP / "migrations").glob("*.sql"))
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """One PostgreSQL for all tests, with the templates of `Server.database`."""
-    try:
-        provide("postgres")
-    except ServerMissingError as reason:
-        pytest.skip(str(reason))
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server, with the templates of `Server.database`."""
+    from psycopg import sql
+
     with postgres(PASSWORD, SETTINGS) as running:
         admin = Address(
             host="127.0.0.1",
@@ -177,8 +176,6 @@ def server() -> Iterator[Server]:
         )
         server = Server(running, admin, admin.login(APP_ROLE, f"{PASSWORD}-app"))
         with admin.connect() as connection:
-            from psycopg import sql
-
             connection.execute(
                 sql.SQL("CREATE ROLE app LOGIN PASSWORD {}").format(server.app.password)
             )
@@ -186,6 +183,17 @@ def server() -> Iterator[Server]:
         with server.database("schema", name="filled").connect() as connection:
             connection.execute(FILL)
             connection.execute("VACUUM ANALYZE")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One PostgreSQL for all tests."""
+    try:
+        provide("postgres")
+    except ServerMissingError as reason:
+        pytest.skip(str(reason))
+    with serving() as server:
         yield server
 
 
