@@ -176,6 +176,8 @@ class Fargate:
             text=True,
         )
         assert process.stdout is not None
+        if task.stopped:  # while it was being started
+            process.terminate()
         place = {
             "logGroupName": container["logConfiguration"]["options"]["awslogs-group"],
             "logStreamName": f"ecs/{container['name']}/{task.arn.rpartition('/')[2]}",

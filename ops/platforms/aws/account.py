@@ -64,14 +64,6 @@ class Account:
         """The service, as most calls of ECS want it named."""
         return {"cluster": self["cluster"], "service": self["service"]}
 
-    @property
-    def tags(self) -> list[dict[str, str]]:
-        """Tags of everything that is made past Pulumi, as most services write them."""
-        return [
-            {"Key": "stromhaltig:stack", "Value": self.stack},
-            {"Key": "ManagedBy", "Value": "stromhaltig"},
-        ]
-
     def pages(self, service: str, call: str, key: str, **wanted: Any) -> Iterator[Any]:
         """Yield the items of all pages of a call.
 
@@ -100,6 +92,18 @@ def code(error: Exception) -> str:
     """What AWS calls an error, or else its type."""
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", type(error).__name__))
+
+
+def tagged(like: Iterable[Mapping[str, str]], **own: str) -> list[dict[str, str]]:
+    """Tags for what stands beside a thing of the stack: that one's, and more.
+
+    So costs are told apart, and roles that may touch the stack may touch this too.
+    own: without the prefix `stromhaltig:`.
+    """
+    # Those of AWS itself cannot be given.
+    kept = {t["Key"]: t["Value"] for t in like if not t["Key"].startswith("aws:")}
+    kept |= {f"stromhaltig:{key}": value for key, value in own.items()}
+    return [{"Key": key, "Value": value} for key, value in kept.items()]
 
 
 def chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -14,7 +14,7 @@ from ops.common import say
 from ops.database.address import Address
 from ops.errors import FailedError, OpsError, nearest
 from ops.platforms.aws import sessions
-from ops.platforms.aws.account import Account, code, seconds
+from ops.platforms.aws.account import Account, code, seconds, tagged
 from ops.platforms.aws.waiting import Progress, wait
 from ops.platforms.platform import Snapshot
 
@@ -99,7 +99,7 @@ def snapshot(account: Account, name: str) -> str:
     rds.create_db_snapshot(
         DBSnapshotIdentifier=full,
         DBInstanceIdentifier=account["database"],
-        Tags=account.tags,
+        Tags=tagged(server(account).get("TagList", ()), stack=account.stack),
     )
     progress = Progress()
     patience = seconds("STROMHALTIG_SNAPSHOT_SECONDS", SNAPSHOT_SECONDS)
@@ -212,7 +212,9 @@ def _restore(
         "AutoMinorVersionUpgrade": False,
         "DeletionProtection": False,
         "CopyTagsToSnapshot": False,
-        "Tags": [*account.tags, {"Key": SCRATCH_TAG, "Value": account.stack}],
+        "Tags": tagged(
+            live.get("TagList", ()), stack=account.stack, scratch=account.stack
+        ),
     }
     rds = account.client("rds")
     if snapshot is not None:

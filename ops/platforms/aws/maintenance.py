@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ops.errors import FailedError, OpsError
-from ops.platforms.aws.account import Account, chunks
+from ops.platforms.aws.account import Account, chunks, tagged
 
 TAG = "stromhaltig:maintenance"
 """How our rules are found again. Its value is `health` or `page`."""
@@ -119,7 +119,9 @@ class Maintenance:
             ListenerArn=serving["ListenerArn"],
             Priority=_PRIORITIES[kind],
             **wanted,
-            Tags=[*self._account.tags, {"Key": TAG, "Value": kind}],
+            Tags=tagged(
+                self._tags(serving), stack=self._account.stack, maintenance=kind
+            ),
         )
         return str(made["Rules"][0]["RuleArn"])
 
@@ -128,6 +130,10 @@ class Maintenance:
             "elbv2", "describe_rules", "Rules", ListenerArn=serving["ListenerArn"]
         )
         return sorted(found, key=_priority)
+
+    def _tags(self, serving: Any) -> list[Any]:
+        found = self._elb.describe_tags(ResourceArns=[serving["ListenerArn"]])
+        return list(found["TagDescriptions"][0].get("Tags", ()))
 
     def _ours(self, rules: list[Any]) -> dict[str, Any]:
         """Our rules by kind: whoever made them, and whatever else was changed."""

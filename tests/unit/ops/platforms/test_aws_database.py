@@ -28,6 +28,10 @@ INSTANCE: dict[str, Any] = {
     "DBParameterGroups": [{"DBParameterGroupName": "postgres15"}],
     "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-db"}],
     "MultiAZ": True,
+    "TagList": [
+        {"Key": "Environment", "Value": "test"},
+        {"Key": "aws:backup:source-resource", "Value": "x"},
+    ],
 }
 
 
@@ -194,7 +198,12 @@ def test_a_scratch_server_is_like_the_live_one_and_gone_afterwards(
     assert restored["PubliclyAccessible"] is False
     assert restored["DeletionProtection"] is False
     assert restored["MultiAZ"] is False
-    assert {"Key": "stromhaltig:scratch", "Value": "test"} in restored["Tags"]
+    # As the live one is, so that roles that may touch the stack may touch it.
+    assert restored["Tags"] == [
+        {"Key": "Environment", "Value": "test"},
+        {"Key": "stromhaltig:stack", "Value": "test"},
+        {"Key": "stromhaltig:scratch", "Value": "test"},
+    ]
     # The administrator's password of the snapshot may have been changed since.
     (modified,) = aws.asked("rds.ModifyDBInstance")
     assert modified["ApplyImmediately"] is True

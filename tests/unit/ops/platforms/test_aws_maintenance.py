@@ -127,7 +127,12 @@ def test_visitors_get_the_page_and_monitoring_the_app(aws, platform):
     assert health["Conditions"][0]["PathPatternConfig"] == {"Values": ["/api/health"]}
     assert health["Actions"] == [{"Type": "forward", "TargetGroupArn": "blue"}]
     assert page["Actions"][0]["FixedResponseConfig"]["StatusCode"] == "503"
-    assert {"Key": "stromhaltig:stack", "Value": "test"} in listener.tags["rule 2"]
+    # As the listener is, so that roles that may touch the stack may touch it.
+    assert listener.tags["rule 2"] == [
+        PULUMI,
+        {"Key": "stromhaltig:stack", "Value": "test"},
+        {"Key": TAG, "Value": "page"},
+    ]
     assert aws.asked("elbv2.CreateRule")[0]["ListenerArn"] == "https"
 
 
