@@ -516,8 +516,14 @@ def test_an_update_that_changes_nothing_is_told(host):
 
 def test_a_good_release_serves(site, host):
     before = host.running()
+    seen: set[str] = set()
+    lines = host.logs(LogQuery(datetime.now(UTC), follow=True))
+    threading.Thread(
+        target=lambda: seen.update(line.source for line in lines), daemon=True
+    ).start()
     result = site.up(SECOND)
     assert result.returncode == 0, result.errors
+    eventually("its lines are followed", lambda: seen >= site.app().keys())
     verdict = DockerHost(Stack(site)).verdict(before)  # type: ignore[arg-type]
     assert verdict.serves, verdict
     assert "rolled nothing out" not in verdict.says

@@ -71,13 +71,14 @@ class Engine:
         # It is not worth a warning that a connection is closed and not kept.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         try:
+            self.dial().close()
             client = docker.DockerClient(
                 f"unix://{self._socket}",
                 version="auto",
                 timeout=ANSWER_SECONDS,
                 max_pool_size=_KEPT,
             )
-        except DockerException as error:
+        except (OSError, DockerException) as error:
             why = self._complaint() or _short(error)
             raise OpsError(
                 f"The Docker engine at {self.address} does not answer: {why}. Try: "
