@@ -146,9 +146,10 @@ def create_alike(connection: Connection, to: Destination, new: str) -> None:
         # PostgreSQL 17 gave it another name.
         locale = live.get("daticulocale") or live.get("datlocale")
         options["ICU_LOCALE"] = Literal(locale)
+    owner = _acting(connection, to.login.user)
     create = SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {} {}").format(
         Identifier(new),
-        Identifier(to.login.user),
+        Identifier(owner),
         SQL(" ").join(
             SQL("{} {}").format(SQL(key), value)
             for key, value in options.items()
@@ -159,13 +160,26 @@ def create_alike(connection: Connection, to: Destination, new: str) -> None:
         connection.execute(create)
     except InsufficientPrivilege as error:
         raise OpsError(
-            f"{to.admin.user} may not make databases for {to.login.user} on "
-            f"{to.admin.host}: {str(error).strip()}. Somebody who manages roles there "
-            f'can let it: GRANT "{to.login.user}" TO "{to.admin.user}"'
+            f"{to.admin.user} may not make databases for {owner} on {to.admin.host}: "
+            f"{str(error).strip()}. Somebody who manages roles there can let it: "
+            f'GRANT "{owner}" TO "{to.admin.user}"'
         ) from None
     if row:
-        for more in _alike(connection, to.live, new, live["datconnlimit"]):
-            connection.execute(more)
+        _copy_rights(connection, to.live, new, live["datconnlimit"])
+        _copy_settings(connection, to.live, new)
+
+
+def _acting(connection: Connection, login: str) -> str:
+    """The role that a login acts as from its first statement on: itself, or another.
+
+    What it makes belongs to that one.
+    """
+    row = connection.execute(
+        "SELECT substr(c, 6) FROM pg_roles, unnest(rolconfig) c "
+        "WHERE rolname = %s AND c LIKE %s",
+        (login, "role=%"),
+    ).fetchone()
+    return str(row[0]) if row else login
 
 
 _DEFAULT_TABLESPACE: Final = "pg_default"
@@ -196,28 +210,40 @@ WHERE d.datname = %s
 """
 
 
-def _alike(
-    connection: Connection, live: str, new: str, limit: int
-) -> Iterator[Composed | str]:
-    """Statements that give a database what pg_dump leaves out of a dump."""
+def _copy_rights(connection: Connection, live: str, new: str, limit: int) -> None:
+    """Give a database the limit and the grants of another: no dump has them."""
     from psycopg.sql import SQL
 
     if limit != -1:
-        yield statement("ALTER DATABASE {} CONNECTION LIMIT ", new) + SQL(str(limit))
-    granted = connection.execute(_GRANTS, {"new": new, "live": live}).fetchall()
+        connection.execute(
+            statement("ALTER DATABASE {} CONNECTION LIMIT ", new) + SQL(str(limit))
+        )
     changed = connection.execute(
         "SELECT datacl IS NOT NULL FROM pg_database WHERE datname = %s", (live,)
     ).fetchone()
     if changed and changed[0]:
-        yield statement("REVOKE ALL ON DATABASE {} FROM PUBLIC", new)
-        yield from (statement for (statement,) in granted)
+        connection.execute(statement("REVOKE ALL ON DATABASE {} FROM PUBLIC", new))
+        granted = connection.execute(_GRANTS, {"new": new, "live": live}).fetchall()
+        for (grant,) in granted:
+            connection.execute(grant)
+
+
+def _copy_settings(connection: Connection, live: str, new: str) -> None:
+    """Give a database the settings of another, those of single roles included."""
+    from psycopg.sql import SQL, Literal
+
     for role, key, value, name in connection.execute(_SETTINGS, (live,)).fetchall():
-        # The server knows how the value of each is quoted.
-        connection.execute("SELECT set_config(%s, %s, false)", (key, value))
-        whose = (
+        change = (
             statement("ALTER ROLE {} IN DATABASE {} SET ", name, new)
             if role
             else statement("ALTER DATABASE {} SET ", new)
         )
-        parts = [statement("{}", part) for part in key.split(".")]
-        yield whose + SQL(".").join(parts) + SQL(" FROM CURRENT")
+        change += SQL(".").join(statement("{}", part) for part in key.split("."))
+        if key == "role":
+            # To take it on would take away the right to go on.
+            connection.execute(change + SQL(" = ") + Literal(value))
+            continue
+        with connection.transaction():
+            # The server knows how the value of each is quoted.
+            connection.execute("SELECT set_config(%s, %s, true)", (key, value))
+            connection.execute(change + SQL(" FROM CURRENT"))

@@ -196,8 +196,8 @@ def loaded(plan: Plan, steps: Steps, *, purpose: str = "restore") -> Iterator[st
                 drop(connection, name)
                 facts.append(f"{name} was left by a run that was killed; it is gone")
         new = new_name(to.live, kind)
-        create_alike(connection, to, new)
         try:
+            create_alike(connection, to, new)
             with steps.step("load") as facts:
                 _load(plan, new)
                 facts.append(f"{plan.source.name} into {new}")

@@ -109,6 +109,32 @@ def test_what_a_dump_leaves_out_is_taken_over(
     assert rows(server.as_admin(small), about) == before
 
 
+def test_a_login_that_acts_as_the_owner_restores_as_the_owner(
+    server: Server, of_small: Command, small: Address
+) -> None:
+    """As after a rotation of the password: logins take turns, and own nothing."""
+    with server.admin.connect() as connection:
+        connection.execute("DROP ROLE IF EXISTS app_a")
+        connection.execute("CREATE ROLE app_a LOGIN PASSWORD 'rotated' IN ROLE app")
+        connection.execute("ALTER ROLE app_a SET role = app")
+        connection.execute(
+            f'ALTER ROLE app_a IN DATABASE "{small.database}" SET role = app'
+        )
+    owners = (
+        "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class "
+        "WHERE relnamespace = 'public'::regnamespace UNION "
+        "SELECT pg_get_userbyid(datdba) FROM pg_database "
+        "WHERE datname = current_database()"
+    )
+    rotated = Command(small.login("app_a", "rotated"), server.admin, of_small.store)
+    rotated.run("backup")
+    rotated.run("restore", "latest", *replacing(rotated))
+    assert rows(server.as_admin(small), owners) == [("app",)]
+    server.drop(small.database)
+    rotated.run("restore", "latest")
+    assert rows(server.as_admin(small), owners) == [("app",)]
+
+
 def test_privileges_of_others_come_back(
     server: Server, small: Address, tmp_path: Path
 ) -> None:
