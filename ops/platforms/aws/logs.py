@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.errors import OpsError
 from ops.platforms.aws.account import Account, code
+from ops.platforms.lines import wanted
 from ops.platforms.platform import LogLine, LogQuery
 
 POLL_SECONDS = 3.0
@@ -22,9 +20,6 @@ LATE_SECONDS = 120
 _STREAMS = "ecs/"
 """How the streams of containers begin; sessions of ECS Exec are logged beside them."""
 
-_PINO_ERROR = 50
-_PLAIN_ERROR = re.compile(r"\b(ERROR|FATAL|CRITICAL)\b|\w*Error:|^npm ERR!")
-
 
 def lines(account: Account, query: LogQuery) -> Iterator[LogLine]:
     """Yield lines of all containers of the stack, jobs included, the oldest first.
@@ -34,7 +29,7 @@ def lines(account: Account, query: LogQuery) -> Iterator[LogLine]:
 
     Raises OpsError when `grep` is no regular expression.
     """
-    wanted = _matcher(query)
+    fits = wanted(query)
     since = int(query.since.timestamp() * 1000)
     seen: dict[str, int] = {}
     while True:
@@ -43,7 +38,7 @@ def lines(account: Account, query: LogQuery) -> Iterator[LogLine]:
             if event["eventId"] in seen:
                 continue
             seen[event["eventId"]] = event["timestamp"]
-            if wanted(event["message"]):
+            if fits(event["message"]):
                 yield _line(event)
         if not query.follow:
             return
@@ -75,35 +70,6 @@ def tail(account: Account, container: str, task: str, last: int = 20) -> list[st
 def stream(container: str, task: str) -> str:
     """Name of the log stream of a container. task: ARN or id."""
     return f"{_STREAMS}{container}/{task.rpartition('/')[2]}"
-
-
-def is_error(text: str) -> bool:
-    """Whether a line tells of an error or worse.
-
-    pino writes JSON whose `level` is a number, from 50 on an error, or the word; what
-    is no JSON comes from npm, Node or a library.
-    """
-    try:
-        level = json.loads(text)["level"]
-    except (ValueError, TypeError, KeyError):
-        return _PLAIN_ERROR.search(text) is not None
-    if isinstance(level, str):
-        return level.lower() in {"error", "fatal"}
-    return isinstance(level, int | float) and level >= _PINO_ERROR
-
-
-def _matcher(query: LogQuery) -> Callable[[str], bool]:
-    """Whether a line is wanted."""
-    try:
-        pattern = re.compile(query.grep or "")
-    except re.error as error:
-        raise OpsError(
-            f'"{query.grep}" is no regular expression: {error}. Put a backslash before '
-            "what is meant as it is"
-        ) from None
-    return lambda text: (
-        pattern.search(text) is not None and (not query.errors or is_error(text))
-    )
 
 
 def _events(account: Account, since: int) -> Iterator[Any]:

@@ -193,9 +193,10 @@ class Engine:
 
     def dial(self) -> socket.socket:
         """A connection to the engine's API."""
+        path = str(self._socket)
         connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.connect(str(self._socket))
+            connection.connect(path)
         except OSError:
             connection.close()
             raise

@@ -61,29 +61,6 @@ def test_all_pages_of_all_containers_are_read(aws, platform):
     assert first["logStreamNamePrefix"] == "ecs/"
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        (json.dumps({"level": 50, "msg": "no"}), True),
-        (json.dumps({"level": 60}), True),
-        (json.dumps({"level": 40, "msg": "an ERROR was avoided"}), False),
-        (json.dumps({"level": "error"}), True),
-        (json.dumps({"level": "FATAL"}), True),
-        (json.dumps({"level": "info"}), False),
-        (json.dumps({"level": None, "msg": "TypeError: x"}), False),
-        (json.dumps(["level"]), False),
-        ("TypeError: x is not a function", True),
-        ("npm ERR! code 1", True),
-        ("2026 ERROR something", True),
-        ("no errors found", False),
-        ('{"level":50', False),
-        ("", False),
-    ],
-)
-def test_errors_are_told_by_level_or_in_plain_text(text, error):
-    assert logs.is_error(text) is error
-
-
 def test_only_errors_and_what_matches_are_shown(aws, platform):
     lines = [
         json.dumps({"level": 50, "path": "/api/upload"}),

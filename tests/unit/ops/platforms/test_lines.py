@@ -17,16 +17,20 @@ SINCE = datetime(2026, 11, 29, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        (json.dumps({"level": "error", "msg": "no"}), True),
-        (json.dumps({"level": "fatal"}), True),
+        (json.dumps({"level": 50, "msg": "no"}), True),
         (json.dumps({"level": 60}), True),
         (json.dumps({"level": 40, "msg": "an ERROR was avoided"}), False),
+        (json.dumps({"level": "error"}), True),
+        (json.dumps({"level": "FATAL"}), True),
         (json.dumps({"level": "info", "msg": "Error: of a user"}), False),
+        (json.dumps({"level": None, "msg": "TypeError: x"}), False),
+        (json.dumps(["level"]), False),
         ("TypeError: x is not a function", True),
-        ("npm ERR! code ELIFECYCLE", True),
-        ("FATAL: no room", True),
-        ("listening on 3001", False),
-        ("[]", False),
+        ("npm ERR! code 1", True),
+        ("2026 ERROR something", True),
+        ("no errors found", False),
+        ('{"level":50', False),
+        ("", False),
     ],
 )
 def test_errors_are_told_from_the_rest(text, error):
