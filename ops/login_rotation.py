@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from ops.common import Steps
 from ops.database import roles
+from ops.errors import OpsError
 from ops.platforms import platform_of
 from ops.rotation import DATABASE, configured, roll_out
 
@@ -49,8 +50,9 @@ class _Login:
     user: str
     password: str = field(repr=False)
 
-    def __str__(self) -> str:
-        """As the setting has it: a secret."""
+    @property
+    def setting(self) -> str:
+        """As the stack file has it: a secret."""
         return f"{self.user}:{self.password}"
 
 
@@ -65,6 +67,7 @@ def rotate(stack: Stack, steps: Steps, held: Held) -> None:
         login = _configured(stack)
         begun = login is not None and login.user != before
         if login is None or not begun:
+            _demand_serving(stack)
             login = _Login(roles.other(before, owner), _made_up())
             # Refuses while an old version still uses it: the password would change.
             roles.retire(admin, login.user)
@@ -75,7 +78,7 @@ def rotate(stack: Stack, steps: Steps, held: Held) -> None:
         facts.append(f"{login.user} may sign in, beside {before}")
     held.check()
     if not begun:
-        stack.set_secret(SETTING, str(login))
+        stack.set_secret(SETTING, login.setting)
     roll_out(stack, steps)
     held.check()
     if before != owner:
@@ -84,6 +87,22 @@ def rotate(stack: Stack, steps: Steps, held: Held) -> None:
             facts.append(f"{before} may not sign in any more")
     if before == owner or configured(stack, DATABASE) == 0:
         _renew_owner(stack, steps)
+
+
+def _demand_serving(stack: Stack) -> None:
+    """Refuse while another version serves than was asked for: it has another login.
+
+    Its sessions would show that, too, but not in a quiet hour.
+
+    Raises OpsError with what serves.
+    """
+    verdict = platform_of(stack).verdict(None)
+    if not verdict.serves:
+        raise OpsError(
+            f"What was rolled out last does not serve: {verdict.says}. An older "
+            "version may need the login that would change. Deploy first: stromhaltig "
+            f"deploy --stack {stack.name}"
+        )
 
 
 def _renew_owner(stack: Stack, steps: Steps) -> None:
