@@ -19,6 +19,7 @@ from components.docker.client import Client, ClientArgs
 from components.docker.confinement import LogRotation, mount
 from components.docker.database import HOST as DATABASE_HOST
 from components.docker.database import Database, DatabaseArgs
+from components.docker.names import CLIENT
 from components.docker.networks import Networks
 from components.docker.proxy import Proxy, ProxyArgs
 from components.docker.proxy_config import DEFAULT_CSP, ProxyConfig
@@ -314,7 +315,7 @@ def _proxy_config(settings: DockerSettings, contract: AppContract) -> ProxyConfi
     return ProxyConfig(
         hosts=settings.domain.hosts if settings.domain else (),
         upstream_port=contract.port,
-        client_dir=proxies.CLIENT,
+        client_dir=CLIENT,
         acme_dir=proxies.ACME if wanted.certificate == "letsencrypt" else None,
         trusted_proxies=wanted.trusted_proxies,
         api_per_second=wanted.api_per_second,

@@ -34,11 +34,17 @@ from ops.platforms.platform import (
     State,
     Verdict,
 )
-from settings.railway import TOKEN, TOKEN_VARIABLES
 
 if TYPE_CHECKING:
     from ops.stack import Stack
     from ops.store import Store
+
+# As the program reads them; its settings would take two seconds to import.
+TOKENS = ("RAILWAY_API_TOKEN", "RAILWAY_TOKEN")
+"""Variables that may hold the API's token."""
+
+SETTING = "secrets.RAILWAY_TOKEN"
+"""The stack's secret with that token."""
 
 PATIENCE = 1800.0
 """Seconds that a deployment may take: building an image from source takes minutes."""
@@ -90,12 +96,12 @@ class Railway:
 
     @cached_property
     def _client(self) -> Client:
-        given = self._stack.get(f"secrets.{TOKEN}")
-        token = given or next(filter(None, map(os.environ.get, TOKEN_VARIABLES)), None)
+        given = self._stack.get(SETTING)
+        token = given or next(filter(None, map(os.environ.get, TOKENS)), None)
         if not token:
             raise OpsError(
-                f"There is no token for Railway: neither {TOKEN_VARIABLES[0]} nor "
-                f"secrets.{TOKEN} in the stack. Make one at railway.com/account/tokens"
+                f"There is no token for Railway: neither {TOKENS[0]} nor {SETTING} in "
+                "the stack. Make one at railway.com/account/tokens"
             )
         return Client(token, endpoint=self._stack.get("project.api_url") or ENDPOINT)
 

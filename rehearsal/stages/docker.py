@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.error import URLError
 
-from components.docker.app import HOST as APP
+from components.docker.names import APP
 from rehearsal.cloud import EmbeddedCloud
 from rehearsal.provider.docker import CONTAINER, IMAGE, NETWORK, VOLUME
 from rehearsal.provider.docker_build import IMAGE as BUILD

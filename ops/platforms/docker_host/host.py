@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from components.docker.proxy import CLIENT
+from components.docker.names import CLIENT
 from components.docker.proxy_config import MAINTENANCE_FLAG
 from contract import AppContract
 from ops.database.address import Address

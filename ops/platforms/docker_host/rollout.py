@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.docker.app import HOST
+from components.docker.names import APP
 from ops.errors import FailedError
 from ops.platforms.docker_host.engine import Engine
 from ops.platforms.platform import Running, Verdict
@@ -69,7 +69,7 @@ class Rollout:
         listed = self._engine.client.containers.list(
             all=True, ignore_removed=True, filters={"network": self._names.edge}
         )
-        ours = [each for each in listed if HOST in _aliases(each, self._names.edge)]
+        ours = [each for each in listed if APP in _aliases(each, self._names.edge)]
         return sorted(ours, key=lambda each: str(each.attrs["Created"]))
 
     def serving(self) -> list[Any]:
@@ -282,5 +282,5 @@ def _aliases(container: Any, network: str) -> list[str]:
 
 def _release(container: Any, network: str) -> str:
     """Name of the release that a container is of."""
-    named = (a for a in _aliases(container, network) if a.startswith(f"{HOST}-"))
+    named = (a for a in _aliases(container, network) if a.startswith(f"{APP}-"))
     return next(named, "")
