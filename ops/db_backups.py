@@ -298,6 +298,7 @@ def drill(
                     steps,
                     app=app,
                     limits=limits,
+                    size=found.manifest.database_size if found.manifest else 0,
                     create_roles=scratch is Scratch.local and not scratch_env,
                 )
     if json:
@@ -471,7 +472,7 @@ class _Restore:
                 say(note)
         if not swap:
             print(kept)
-            say(f"Restored beside {to.live}. Swap it in: {_again(kept)}")
+            say(f"Restored beside {to.live}. Swap it in: {self._again(kept)}")
 
     def is_kept(self, to: Destination, name: str) -> bool:
         """Whether a name is that of a database that waits beside the live one."""
@@ -521,13 +522,26 @@ class _Restore:
 
         with steps.step("swap"):
             before = swap(to, new)
-        say(f"{to.live} is what was restored.")
-        if before:
-            print(before)
-            say(
-                f"The database of before is {before}. Go back to it: "
-                f"{_again('--undo')}. Remove it: {_again('--drop-kept')}"
-            )
+        if not before:
+            say(f"Restored: {to.live} is there again.")
+            return
+        print(before)
+        say(
+            f"Restored: {to.live} was replaced. The database of before is {before}. "
+            f"Go back to it: {self._again('--undo')}. "
+            f"Remove it: {self._again('--drop-kept')}"
+        )
+
+    def _again(self, what: str) -> str:
+        """The command for another step on the same database."""
+        target, admin = self.place.target, self.place.admin_env
+        which = (
+            f"--stack {target.stack.name}"
+            if target.stack
+            else f"--address-env {target.variable}"
+            + (f" --admin-env {admin}" if admin else "")
+        )
+        return f"stromhaltig db restore {what} {which}"
 
     def _nothing_to_do(self) -> bool:
         if self.dry_run:
@@ -563,10 +577,6 @@ def _announce(planned: Plan, swap: bool) -> None:
         )
     else:
         say(f"There is no database {live}: it becomes that.")
-
-
-def _again(arguments: str) -> str:
-    return f"stromhaltig db restore {arguments}"
 
 
 def _label() -> str:
@@ -656,7 +666,11 @@ def _show(lines: list[_Line]) -> None:
         return
     from ops.shelf import megabytes
 
-    table = Table("when (UTC)", "kind", "name", "size", "rows", "schema", "verified")
+    table = Table("when (UTC)", "kind")
+    # Names are there to be copied, not to be cut off.
+    table.add_column("name", overflow="fold")
+    for title in ("size", "rows", "schema", "verified"):
+        table.add_column(title)
     for line in lines:
         table.add_row(
             f"{line.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
@@ -667,9 +681,7 @@ def _show(lines: list[_Line]) -> None:
             "" if line.schema is None else f"{line.schema:03}",
             f"{line.verified:%Y-%m-%d %H:%M}" if line.verified else line.note,
         )
-    console = Console()
-    # Names are there to be copied, not cut off.
-    console.print(table, soft_wrap=not console.is_terminal)
+    Console().print(table)
 
 
 def _drill_snapshot(
@@ -702,5 +714,10 @@ def _show_drill(result: Drill) -> None:
     print(
         f"{'PASSED' if result.passed else 'FAILED'}: {result.backup}, "
         f"{result.rows:,} rows of {result.tables} tables. Recovery took "
-        f"{result.seconds:.1f} s; the data is {result.age / 3600:.1f} h old."
+        f"{result.seconds:.1f} s; the data is {_words(result.age)} old."
     )
+
+
+def _words(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours >= 1 else f"{seconds / 60:.0f} min"

@@ -167,8 +167,8 @@ def restore(
     say(f"Restored {done.files:,} files of {found.name}.")
     if before:
         say(
-            f"What was there before is {before}. Go back to it: stromhaltig files "
-            f"restore --replace {before}"
+            f"What was there before is {before}. Go back to it with the same options: "
+            f"stromhaltig files restore --replace {before}"
         )
 
 
@@ -247,7 +247,11 @@ def _show(listed: list[Archive]) -> None:
         return
     from ops.shelf import megabytes
 
-    table = Table("when (UTC)", "name", "size", "files", "verified")
+    table = Table("when (UTC)")
+    # Names are there to be copied, not to be cut off.
+    table.add_column("name", overflow="fold")
+    for title in ("size", "files", "verified"):
+        table.add_column(title)
     for one in listed:
         known = one.manifest
         table.add_row(
@@ -257,6 +261,4 @@ def _show(listed: list[Archive]) -> None:
             f"{known.files:,}" if known else "",
             f"{known.verified:%Y-%m-%d %H:%M}" if known else "not verified here",
         )
-    console = Console()
-    # Names are there to be copied, not cut off.
-    console.print(table, soft_wrap=not console.is_terminal)
+    Console().print(table)

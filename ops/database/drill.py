@@ -89,13 +89,15 @@ def drill(
     *,
     app: str | None = None,
     limits: Limits = Limits(),
+    size: int = 0,
     create_roles: bool = False,
 ) -> Drill:
     """Restore a backup into a scratch database, and look at it.
 
     at: the moment of its data. scratch: where; the database that it names is left
     alone. app: command that starts the app; it is asked for its health then.
-    create_roles: whether roles that the server lacks are made there.
+    size: bytes that the database had, if known. create_roles: whether roles that the
+    server lacks are made there.
 
     Raises OpsError when the scratch place cannot be had.
     """
@@ -107,7 +109,12 @@ def drill(
     try:
         # What runs is of no account: a drill restores what there is.
         planned = plan(
-            source, scratch, steps, any_schema=True, create_roles=create_roles
+            source,
+            scratch,
+            steps,
+            any_schema=True,
+            create_roles=create_roles,
+            size=size,
         )
         contents = planned.contents
         with loaded(planned, steps, purpose="drill") as name:
