@@ -54,6 +54,7 @@ def fargate(aws: Recorded, empty: Address, monkeypatch) -> Iterator[Fargate]:
     program = node()
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(tasks, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(tasks, "LOG_SECONDS", 1)
     monkeypatch.setenv("STROMHALTIG_TASK_SECONDS", "60")
     with Fargate(APP, {"DATABASE_URL": empty.url}).serving(aws) as fargate:
         yield fargate
@@ -304,7 +305,7 @@ class TestTasks:
 
 class TestLogs:
     def test_what_a_task_printed_is_in_the_log(self, fargate, platform):
-        start = datetime.now(UTC) - timedelta(seconds=5)
+        start = datetime.now(UTC)
         bad = json.dumps({"level": 50, "msg": "it broke"})
         platform.one_off(["printf", "%s\n", "all well", bad])
         lines = list(platform.logs(LogQuery(since=start)))

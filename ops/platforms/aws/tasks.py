@@ -23,8 +23,11 @@ TASK_SECONDS = 1800.0
 START_SECONDS = 300.0
 """How long a task may take to run: network, image, secrets."""
 
-LOG_SECONDS = 30.0
-"""How long the last lines of a task that ended may take to arrive."""
+LOG_SECONDS = 15.0
+"""How long the last lines of a task that ended may take to arrive.
+
+Docker's `awslogs` sends what it has every 5 s.
+"""
 
 POLL_SECONDS = 3.0
 

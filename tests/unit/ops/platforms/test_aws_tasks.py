@@ -181,7 +181,7 @@ def test_a_command_without_output_is_not_waited_for_for_ever(aws, clock, platfor
     aws.on("ecs.DescribeTasks", task("STOPPED", exitCode=0))
     aws.on("logs.GetLogEvents", error("ResourceNotFoundException"))
     assert platform.one_off(["true"]) == Ended(0)
-    assert clock.now <= 30
+    assert clock.now <= 15
 
 
 def test_memory_that_ran_out_is_told_with_the_lines(aws, platform):
