@@ -335,6 +335,19 @@ def test_a_session_that_the_server_ends_is_over_here(site, host):
             connection.execute("SELECT 1")
 
 
+def test_a_connection_that_cannot_be_made_closes_and_says_why(site, host):
+    with host.database() as address:
+        site.engine.docker("stop", f"{NAME}-database")
+        try:
+            with pytest.raises(OpsError, match="closed"), address.connect():
+                pass
+        finally:
+            site.engine.docker("start", f"{NAME}-database")
+        eventually("it runs", lambda: healthy(site, f"{NAME}-database"), patience=60)
+        with address.connect() as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_database_that_does_not_run_is_named(host):
     host._outputs = {**host._outputs, "database_container": f"{NAME}-migration"}
     with pytest.raises(OpsError, match=f"{NAME}-migration"), host.database():

@@ -92,6 +92,13 @@ class Engine:
         weakref.finalize(self, client.close)
         return client
 
+    def containers(self, **filters: str) -> list[Any]:
+        """Containers, running or not, that filters of `docker ps` let through."""
+        found = self.client.containers.list(
+            all=True, ignore_removed=True, filters=filters
+        )
+        return list(found)
+
     def container(self, name: str) -> Any:
         """A container by its name, running or not.
 
@@ -441,6 +448,14 @@ class _Bridge:
             # Ctrl-C is for us: we still have to clean up over there.
             start_new_session=True,
         )
+
+
+def broken() -> tuple[type[Exception], ...]:
+    """What is raised when the connection to an engine breaks."""
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    return OSError, RequestException, HTTPError
 
 
 def _short(error: Exception) -> str:

@@ -122,17 +122,13 @@ class DockerHost:
 
     def measures(self) -> list[Measure]:
         """CPU and memory of each container, disk, and database connections."""
-        containers = [
-            *self._rollout.serving(),
-            *(
-                self._engine.container(self._outputs[output])
-                for output in (
-                    "proxy_container",
-                    "database_container",
-                    "cache_container",
-                )
-            ),
-        ]
+        names = {
+            self._outputs[output]
+            for output in ("proxy_container", "database_container", "cache_container")
+        }
+        # What is gone is for `status` to tell.
+        there = [each for each in self._engine.containers() if each.name in names]
+        containers = [*self._rollout.serving(), *there]
         return [*facts.usage(containers), *self._disks(), self._connections()]
 
     def logs(self, query: LogQuery) -> Iterator[LogLine]:
@@ -310,8 +306,7 @@ class DockerHost:
             ("certbot", self._outputs["proxy_container"].replace("-proxy", "-certbot")),
             ("copies elsewhere", f"{self._outputs['backup_container']}-upload"),
         ]
-        listed = self._engine.client.containers.list(all=True, ignore_removed=True)
-        there = {each.name: each for each in listed}
+        there = {each.name: each for each in self._engine.containers()}
         return [
             facts.container_fact(name, there[container], self._engine.address)
             for name, container in beside

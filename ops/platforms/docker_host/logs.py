@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from ops.platforms.docker_host.engine import broken
 from ops.platforms.platform import LogLine, LogQuery
 
 LOOK_SECONDS = 2.0
@@ -42,7 +43,7 @@ def following(
         if time.monotonic() - looked >= LOOK_SECONDS:
             looked = time.monotonic()
             # The engine restarts, or the network is away: it comes back.
-            with contextlib.suppress(*_broken()):
+            with contextlib.suppress(*broken()):
                 _look(containers(), readers, arriving, since)
         with contextlib.suppress(queue.Empty):
             yield arriving.get(timeout=LOOK_SECONDS / 4)
@@ -80,7 +81,7 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         """Read to the end."""
         after = self.seen
-        with contextlib.suppress(*_broken()):
+        with contextlib.suppress(*broken()):
             for line in _lines(self._container, since=after, follow=True):
                 # The engine takes the limit for part of what is asked for.
                 if line.at > after:
@@ -120,14 +121,6 @@ def parsed(source: str, line: bytes) -> LogLine:
     except ValueError:
         at, text = datetime.now(UTC), line.decode(errors="replace")
     return LogLine(at, source, text.rstrip("\r"))
-
-
-def _broken() -> tuple[type[Exception], ...]:
-    """What a connection to the engine raises when it breaks."""
-    from requests.exceptions import RequestException
-    from urllib3.exceptions import HTTPError
-
-    return OSError, RequestException, HTTPError
 
 
 def matching(query: LogQuery, lines: Iterator[LogLine]) -> Iterator[LogLine]:

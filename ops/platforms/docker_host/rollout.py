@@ -66,9 +66,7 @@ class Rollout:
 
     def containers(self) -> list[Any]:
         """The app's containers, of every release, the oldest first."""
-        listed = self._engine.client.containers.list(
-            all=True, ignore_removed=True, filters={"network": self._names.edge}
-        )
+        listed = self._engine.containers(network=self._names.edge)
         ours = [each for each in listed if APP in _aliases(each, self._names.edge)]
         return sorted(ours, key=lambda each: str(each.attrs["Created"]))
 
@@ -174,9 +172,7 @@ class Rollout:
     def _failed_migration(self, newest: list[Any]) -> Any | None:
         """The last migration, if it failed and no release came after it."""
         prefix = self._names.migration.rpartition("-")[0]
-        listed = self._engine.client.containers.list(
-            all=True, ignore_removed=True, filters={"name": f"^{prefix}-"}
-        )
+        listed = self._engine.containers(name=f"^{prefix}-")
         made = sorted(listed, key=lambda each: str(each.attrs["Created"]))
         if not made or not made[-1].attrs["State"]["ExitCode"]:
             return None

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ops.platforms.docker_host.engine import STDOUT, Engine, Process
+from ops.errors import OpsError
+from ops.platforms.docker_host.engine import STDOUT, Engine, Process, broken
 
 LOOPBACK = "127.0.0.1"
 
@@ -68,8 +69,15 @@ def _serve(
 def _carry(
     connection: socket.socket, engine: Engine, container: str, command: list[str]
 ) -> None:
-    """Pass on what comes from either side until one of them closes."""
-    with connection, engine.process(container, command, tty=False) as process:
+    """Pass on what comes from either side until one of them closes.
+
+    Whatever goes wrong over there, who is here sees a connection that closes.
+    """
+    with (
+        connection,
+        contextlib.suppress(OpsError, *broken()),
+        engine.process(container, command, tty=False) as process,
+    ):
         sending = threading.Thread(target=_send, args=(connection, process))
         sending.start()
         # Whoever is there no more needs no answer.

@@ -103,16 +103,11 @@ class Fake(Engine):
         return self
 
     @property
-    def containers(self) -> Any:
-        return self
-
-    @property
     def images(self) -> Any:
         return self
 
-    def list(self, **asked: Any) -> Any:
-        name = (asked.get("filters") or {}).get("name", "").strip("^")
-        if name:
+    def containers(self, **filters: str) -> Any:
+        if name := filters.get("name", "").strip("^"):
             return [each for each in self.there if each.name.startswith(name)]
         return [each for each in self.there if "migration" not in each.name]
 
