@@ -377,14 +377,19 @@ class Feeding(threading.Thread):
         """Hand over all of it."""
         try:
             for chunk in self._chunks:
-                self._process.write(chunk)
-        except OSError as error:
-            # A command that ends early tells why by its code.
-            if not isinstance(error, BrokenPipeError | ConnectionResetError):
-                self.error = error
+                if not self._handed_over(chunk):
+                    break
         except BaseException as error:  # raised by who waits for us
             self.error = error
         self._process.end_input()
+
+    def _handed_over(self, chunk: bytes) -> bool:
+        """Whether the command still reads; one that has ended tells why by its code."""
+        try:
+            self._process.write(chunk)
+        except OSError:
+            return False
+        return True
 
 
 class _Bridge:
