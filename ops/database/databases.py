@@ -79,11 +79,15 @@ def maintained(admin: Address) -> Iterator[Connection]:
 
 
 def named(connection: Connection, live: str, kind: str) -> list[str]:
-    """Databases that a run made of a live one, the oldest first."""
+    """Databases that a run made of a live one, the oldest first.
+
+    Only what is named just as `new_name` does: another may be somebody's own.
+    """
     prefix = f"{_shortened(live, kind)}_{kind}_"
     names = connection.execute(
-        "SELECT datname FROM pg_database WHERE left(datname, %s) = %s ORDER BY 1",
-        (len(prefix), prefix),
+        "SELECT datname FROM pg_database WHERE left(datname, %s) = %s "
+        "AND substr(datname, %s) ~ '^[0-9]{8}_[0-9]{6}$' ORDER BY 1",
+        (len(prefix), prefix, len(prefix) + 1),
     )
     return [str(name) for (name,) in names]
 

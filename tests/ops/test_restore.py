@@ -335,6 +335,18 @@ def test_beside_the_live_one_then_in_its_place_then_back(
     assert kin(server, small) == {}
 
 
+def test_databases_of_others_are_left_alone(
+    server: Server, of_small: Command, small: Address
+) -> None:
+    """Whatever they are called."""
+    names = {f"{small.database}_{end}" for end in ("loading_bay", "before_2026")}
+    for name in names:
+        server.database(name=name)
+    of_small.run("restore", "latest", *replacing(of_small))
+    of_small.run("restore", "--drop-kept", "--yes")
+    assert names < server.names()
+
+
 def test_a_database_that_is_lost_comes_back(
     server: Server, of_small: Command, small: Address
 ) -> None:
