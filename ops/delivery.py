@@ -206,7 +206,8 @@ def back_up(platform: Platform, steps: Steps, label: str) -> str:
     """
     with steps.step("backup") as facts:
         try:
-            name = platform.snapshot(label)
+            stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+            name = platform.snapshot(f"{label}-{stamp}")
         except NotOfferedError:
             from ops.database.backup import back_up as dump
 

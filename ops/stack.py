@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 """The project."""
 
 NAMESPACE = "stromhaltig:"
+
+LINES = 20
+"""Of what the program prints, how much is told when it fails."""
 
 OnEvent = Callable[["auto.EngineEvent"], None]
 
@@ -219,6 +223,7 @@ class Stack:
 
         changes: list[Change] = []
         reasons: list[str] = []
+        printed: deque[str] = deque(maxlen=LINES)
 
         def note(event: auto.EngineEvent) -> None:
             # Only the end of a refresh tells whether it found anything.
@@ -228,6 +233,8 @@ class Stack:
             said = event.diagnostic_event
             if said and said.severity == "error":
                 reasons.append(said.message.strip())
+            elif said and said.severity == "info#err":
+                printed.append(said.message.rstrip())
             if on_event:
                 on_event(event)
 
@@ -235,7 +242,7 @@ class Stack:
             with child_first("Pulumi"):
                 operation(on_event=note, color="never")
         except auto.CommandError as error:
-            why = "\n".join(reasons) or _said(error)
+            why = "\n".join((*printed, *reasons)) or _said(error)
             raise refusal(f"Pulumi, stack {self.name}: {why}") from None
         return list(dict.fromkeys(changes))
 
