@@ -144,6 +144,6 @@ class Address:
 
 
 def _reason(error: Exception) -> str:
-    """The last line of what libpq says: the others repeat the address."""
-    lines = str(error).strip().splitlines() or ["no connection"]
-    return lines[-1].strip().rstrip(".")
+    """The last line of what libpq says: the others repeat the address, or explain."""
+    lines = [x for x in str(error).strip().splitlines() if x and not x[0].isspace()]
+    return lines[-1].rstrip(". ") if lines else "no connection"
