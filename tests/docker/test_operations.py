@@ -6,7 +6,7 @@ The tests share one deployment. A bad release comes last.
 from __future__ import annotations
 
 import hashlib
-import itertools
+import json
 import os
 import pty
 import select
@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ import pytest
 
 from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.platforms.docker_host import DockerHost
-from ops.platforms.platform import LogLine, LogQuery, State
+from ops.platforms.platform import LogQuery, State
 from tests.docker.engine import Engine
 from tests.docker.site import ADDRESS, FIRST, SECOND, UNHEALTHY, Site
 from tests.servers import eventually, executable
@@ -41,6 +41,17 @@ import sys
 from ops.platforms.docker_host.engine import Engine
 from ops.platforms.docker_host.terminal import interact
 sys.exit(interact(Engine(sys.argv[1]), sys.argv[2], sys.argv[3:]))
+"""
+
+FOLLOW = """
+import json, sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from ops.platforms.docker_host import DockerHost
+from ops.platforms.platform import LogQuery
+host = DockerHost(SimpleNamespace(name="local", outputs=json.loads(sys.argv[1])))
+for line in host.logs(LogQuery(datetime.now(UTC), follow=True)):
+    print(json.dumps([line.source, line.at.isoformat(), line.text]), flush=True)
 """
 
 
@@ -153,24 +164,38 @@ def test_logs_are_held_to_level_and_pattern(site, host):
     assert len(errors) < len(list(host.logs(LogQuery(since))))
 
 
-def test_following_goes_on_with_a_container_that_comes_back(site, host):
+@contextmanager
+def following(site: Site) -> Iterator[list[tuple[str, str, str]]]:
+    """Follow the logs from a process of its own: source, time and text of each line."""
+    outputs = json.dumps(site.deployment.outputs())
+    seen: list[tuple[str, str, str]] = []
+    with subprocess.Popen(
+        [sys.executable, "-c", FOLLOW, outputs], stdout=subprocess.PIPE, text=True
+    ) as running:
+        reading = threading.Thread(
+            target=lambda: seen.extend(tuple(json.loads(x)) for x in running.stdout)
+        )
+        reading.start()
+        try:
+            yield seen
+        finally:
+            running.terminate()
+            reading.join()
+
+
+def test_following_goes_on_with_a_container_that_comes_back(site):
     first, *_ = site.app()
-    seen: list[LogLine] = []
-    lines = host.logs(LogQuery(datetime.now(UTC), follow=True))
-    threading.Thread(
-        target=lambda: seen.extend(itertools.islice(lines, 400)), daemon=True
-    ).start()
-    time.sleep(1)
-    began = datetime.now(UTC)
-    site.engine.docker("restart", "--time", "5", first)
-    eventually(
-        "lines of the container's second life",
-        lambda: any(x.source == first and x.at > began for x in seen),
-        patience=30,
-    )
-    eventually("it is healthy again", lambda: healthy(site, first), patience=60)
-    numbers = [(line.source, line.at, line.text) for line in seen]
-    assert len(numbers) == len(set(numbers)), "a line came twice"
+    with following(site) as seen:
+        time.sleep(2)
+        began = datetime.now(UTC).isoformat()
+        site.engine.docker("restart", "--time", "5", first)
+        eventually(
+            "lines of the container's second life",
+            lambda: any(source == first and at > began for source, at, _ in seen),
+            patience=30,
+        )
+        eventually("it is healthy again", lambda: healthy(site, first), patience=60)
+    assert len(seen) == len(set(seen)), "a line came twice"
 
 
 def healthy(site: Site, container: str) -> bool:
@@ -529,14 +554,13 @@ def test_an_update_that_changes_nothing_is_told(host):
 
 def test_a_good_release_serves(site, host):
     before = host.running()
-    seen: set[str] = set()
-    lines = host.logs(LogQuery(datetime.now(UTC), follow=True))
-    threading.Thread(
-        target=lambda: seen.update(line.source for line in lines), daemon=True
-    ).start()
-    result = site.up(SECOND)
-    assert result.returncode == 0, result.errors
-    eventually("its lines are followed", lambda: seen >= site.app().keys())
+    with following(site) as seen:
+        result = site.up(SECOND)
+        assert result.returncode == 0, result.errors
+        eventually(
+            "its lines are followed",
+            lambda: {source for source, _, _ in seen} >= site.app().keys(),
+        )
     verdict = DockerHost(Stack(site)).verdict(before)  # type: ignore[arg-type]
     assert verdict.serves, verdict
     assert "rolled nothing out" not in verdict.says

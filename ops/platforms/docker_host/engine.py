@@ -84,6 +84,7 @@ class Engine:
                 f"The Docker engine at {self.address} does not answer: {why}. Try: "
                 f"docker --host {self.address} version"
             ) from None
+        client.api.trust_env = False  # no proxy leads to a socket of this machine
         # The SDK would keep connections for each path that it has asked for, and an SSH
         # login carries ten of them.
         adapter = client.api.get_adapter(client.api.base_url)
