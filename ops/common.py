@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
@@ -25,6 +25,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 from ops.errors import FailedError, OpsError
 
@@ -97,6 +99,17 @@ def say(message: str) -> None:
 def print_json(data: object) -> None:
     """Print data on standard output, dataclasses and dates included."""
     print(json.dumps(data, indent=2, default=_plain))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Print a table on standard output.
+
+    Nothing is cut off, for names are there to be copied; brackets are no markup.
+    """
+    table = Table(*(Column(head, overflow="fold") for head in heads))
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    Console().print(table)
 
 
 def _plain(value: object) -> object:

@@ -10,8 +10,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ops.common import (
     FAILED,
@@ -22,6 +20,7 @@ from ops.common import (
     confirm,
     confirm_by_name,
     print_json,
+    print_table,
     say,
 )
 from ops.db_target import AddressEnvOption, Target, TargetStackOption
@@ -666,22 +665,21 @@ def _show(lines: list[_Line]) -> None:
         return
     from ops.shelf import megabytes
 
-    table = Table("when (UTC)", "kind")
-    # Names are there to be copied, not to be cut off.
-    table.add_column("name", overflow="fold")
-    for title in ("size", "rows", "schema", "verified"):
-        table.add_column(title)
-    for line in lines:
-        table.add_row(
-            f"{line.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-            line.kind,
-            line.name,
-            megabytes(line.size or 0),
-            "" if line.rows is None else f"{line.rows:,}",
-            "" if line.schema is None else f"{line.schema:03}",
-            f"{line.verified:%Y-%m-%d %H:%M}" if line.verified else line.note,
-        )
-    Console().print(table)
+    print_table(
+        ("when (UTC)", "kind", "name", "size", "rows", "schema", "verified"),
+        (
+            (
+                f"{line.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+                line.kind,
+                line.name,
+                megabytes(line.size or 0),
+                "" if line.rows is None else f"{line.rows:,}",
+                "" if line.schema is None else f"{line.schema:03}",
+                f"{line.verified:%Y-%m-%d %H:%M}" if line.verified else line.note,
+            )
+            for line in lines
+        ),
+    )
 
 
 def _drill_snapshot(

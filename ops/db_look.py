@@ -8,11 +8,8 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from ops.common import FAILED, JsonOption, print_json, say
+from ops.common import FAILED, JsonOption, print_json, print_table, say
 from ops.db_target import AddressEnvOption, Target, TargetStackOption
 from ops.sizes import MIB, percent, size
 
@@ -311,10 +308,6 @@ def _show(
     if title:
         # Not the table's own, which is broken where a small table ends.
         print(f"{title}:")
-    table = Table(*columns)
-    for row in rows:
-        # Brackets in a statement are no markup.
-        table.add_row(*map(Text, row))
-    Console().print(table)
+    print_table(columns, rows)
     for statement in sql:
         print(statement)

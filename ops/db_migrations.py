@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ops.common import (
     FAILED,
@@ -17,6 +15,7 @@ from ops.common import (
     confirm,
     confirm_by_name,
     print_json,
+    print_table,
     say,
 )
 from ops.db_target import AddressEnvOption, Target, TargetStackOption
@@ -156,18 +155,18 @@ def _runner(target: Target) -> Runner:
 def _show(found: MigrationStatus) -> None:
     from ops.database.migrations import State
 
-    table = Table("migration", "state", "applied", "can be undone")
-    for migration in found.migrations:
-        at = migration.applied_at
-        table.add_row(
-            migration.name,
-            "by a newer release"
-            if migration.state is State.UNKNOWN
-            else migration.state.value,
-            f"{at:%Y-%m-%d %H:%M:%S %Z}" if at else "",
-            "yes" if migration.reversible else "no",
-        )
-    Console().print(table)
+    print_table(
+        ("migration", "state", "applied", "can be undone"),
+        (
+            (
+                one.name,
+                "by a newer release" if one.state is State.UNKNOWN else one.state.value,
+                f"{one.applied_at:%Y-%m-%d %H:%M:%S %Z}" if one.applied_at else "",
+                "yes" if one.reversible else "no",
+            )
+            for one in found.migrations
+        ),
+    )
     print(f"The database is at version {found.version}; {len(found.pending)} pending.")
 
 

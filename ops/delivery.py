@@ -96,7 +96,10 @@ def current_platform(stack: Stack) -> Platform | None:
 def plan(stack: Stack, steps: Steps) -> Summary:
     """What an update would change."""
     with steps.step("preview") as facts:
-        summary = Summary(stack.preview())
+        try:
+            summary = Summary(stack.preview())
+        except OpsError as error:
+            raise OpsError(f"{error}\nNothing was done.") from None
         facts += summary.lines()
     return summary
 
@@ -208,13 +211,15 @@ def back_up(platform: Platform, steps: Steps, label: str) -> str:
         try:
             stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
             name = platform.snapshot(f"{label}-{stamp}")
-        except NotOfferedError:
-            from ops.database.backup import back_up as dump
+        except NotOfferedError as error:
+            facts.append(f"{error} A dump instead:")
+        else:
+            facts.append(name)
+            return name
+    from ops.database.backup import back_up as dump
 
-            with platform.database() as address:
-                name = dump(address, platform.backups()).name
-        facts.append(name)
-    return name
+    with platform.database() as address:
+        return dump(address, platform.backups(), steps).name
 
 
 def _explained(

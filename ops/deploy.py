@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ops import delivery, releases
 from ops.audit import operation
@@ -25,6 +24,7 @@ from ops.common import (
     confirm,
     confirm_by_name,
     print_json,
+    print_table,
     say,
 )
 from ops.delivery import RollOutError
@@ -254,19 +254,22 @@ def list_releases(
     if not shown:
         say("No release is recorded. They are by: stromhaltig deploy")
         return
-    table = Table("", "when", "who", "image", "git", "schema", "took", box=None)
-    for release in shown:
-        back = f" (back to r{release.back})" if release.back else ""
-        table.add_row(
-            release.label,
-            release.at,
-            release.who,
-            f"{_short(release.image)}{back}",
-            release.git,
-            release.schema or "",
-            f"{release.seconds:.0f} s",
-        )
-    Console().print(table)
+    print_table(
+        ("", "when", "who", "image", "git", "schema", "took"),
+        (
+            (
+                release.label,
+                f"{datetime.fromisoformat(release.at):%Y-%m-%d %H:%M:%S}",
+                release.who,
+                _short(release.image)
+                + (f" (back to r{release.back})" if release.back else ""),
+                release.git,
+                release.schema or "",
+                f"{release.seconds:.0f} s",
+            )
+            for release in shown
+        ),
+    )
 
 
 def rollback(

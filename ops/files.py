@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ops.common import (
     DryRunOption,
@@ -21,6 +19,7 @@ from ops.common import (
     confirm,
     confirm_by_name,
     print_json,
+    print_table,
     say,
 )
 from ops.db_target import TargetStackOption
@@ -247,18 +246,14 @@ def _show(listed: list[Archive]) -> None:
         return
     from ops.shelf import megabytes
 
-    table = Table("when (UTC)")
-    # Names are there to be copied, not to be cut off.
-    table.add_column("name", overflow="fold")
-    for title in ("size", "files", "verified"):
-        table.add_column(title)
-    for one in listed:
+    def line(one: Archive) -> tuple[str, ...]:
         known = one.manifest
-        table.add_row(
+        return (
             f"{one.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             one.name,
             megabytes(one.size),
             f"{known.files:,}" if known else "",
             f"{known.verified:%Y-%m-%d %H:%M}" if known else "not verified here",
         )
-    Console().print(table)
+
+    print_table(("when (UTC)", "name", "size", "files", "verified"), map(line, listed))

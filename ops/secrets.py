@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ops.common import (
     DryRunOption,
@@ -18,6 +16,7 @@ from ops.common import (
     YesOption,
     confirm,
     print_json,
+    print_table,
     say,
 )
 from ops.errors import OpsError
@@ -51,16 +50,19 @@ def list_secrets(stack: OfStackOption, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("secret", "kind", "where", "changed", "the app gets it", box=None)
-    for secret in found:
-        table.add_row(
-            secret.name,
-            secret.kind,
-            secret.where or "not set",
-            _day(secret.changed) if secret.where else "",
-            secret.given,
-        )
-    Console().print(table)
+    print_table(
+        ("secret", "kind", "where", "changed", "the app gets it"),
+        (
+            (
+                secret.name,
+                secret.kind,
+                secret.where or "not set",
+                _day(secret.changed) if secret.where else "",
+                secret.given,
+            )
+            for secret in found
+        ),
+    )
 
 
 def _day(at: datetime | None) -> str:

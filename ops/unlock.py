@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ops import audit as log
@@ -16,6 +14,7 @@ from ops.common import (
     YesOption,
     confirm,
     print_json,
+    print_table,
     say,
 )
 from ops.lock import Lock
@@ -70,15 +69,22 @@ def audit(
     if not acts:
         say("Nothing is recorded yet.")
         return
-    table = Table("when", "who", "command", "outcome", "took", "details", box=None)
-    for act in acts:
-        details = ", ".join(f"{key}: {value}" for key, value in act.details.items())
-        table.add_row(
-            act.at[:19],
-            act.who,
-            act.command,
-            Text(act.outcome, _STYLES.get(act.outcome, "")),
-            f"{act.seconds:.0f} s",
-            Text("\n".join(filter(None, [details, act.message.partition("\n")[0]]))),
-        )
-    Console().print(table)
+    print_table(
+        ("when", "who", "command", "outcome", "took", "details"),
+        (
+            (
+                act.at[:19],
+                act.who,
+                act.command,
+                Text(act.outcome, _STYLES.get(act.outcome, "")),
+                f"{act.seconds:.0f} s",
+                _details(act),
+            )
+            for act in acts
+        ),
+    )
+
+
+def _details(act: log.Act) -> str:
+    told = ", ".join(f"{key}: {value}" for key, value in act.details.items())
+    return "\n".join(filter(None, [told, act.message.partition("\n")[0]]))

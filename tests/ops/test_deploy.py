@@ -151,9 +151,9 @@ def test_a_release_that_aws_takes_back_is_none(deployable, aws):
     older = deployable.outputs["task_definition"]
 
     def go_back(answer: dict) -> None:
-        answer["services"][0]["deployments"][0].update(
-            taskDefinition=older, id="ecs-svc/rollback", rolloutState="COMPLETED"
-        )
+        newest = answer["services"][0]["deployments"][0]
+        if newest["taskDefinition"] != older:
+            newest.update(taskDefinition=older, id="ecs-svc/rollback")
 
     aws.after("ecs.DescribeServices", go_back)
     done = run(deployable, "deploy", "--yes", "--image", image("b"))
@@ -193,4 +193,4 @@ def test_status_and_releases_know_what_was_deployed(deployable):
     assert found["release"]["says"].startswith("r1 of ")
     assert found["health"]["state"] == "ok"
     assert found["cost"]["says"].endswith("USD a month, by list price")
-    assert image("a")[:40] in run(deployable, "releases").stdout.replace("\n", "")
+    assert "sha256:aaaaaaaaaaaa" in run(deployable, "releases").stdout

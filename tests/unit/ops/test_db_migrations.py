@@ -76,7 +76,8 @@ def test_migrate_says_what_it_will_do_backs_up_and_is_audited(platform, found):
     done = run("migrate", "--yes", "--image", "app@sha256:b")
     assert done.exit_code == 0, done.output
     assert "003_c (cannot be undone)" in done.stderr
-    assert platform.snapshots_taken == ["before-migrate"]
+    (snapshot,) = platform.snapshots_taken
+    assert snapshot.startswith("before-migrate-")
     assert platform.run == [(migrations.APP.migrate_command, "app@sha256:b")]
     (act,) = acts(platform.stack.records, 5)
     assert (act.command, act.outcome) == ("db migrate", "done")
@@ -145,7 +146,8 @@ def test_rollback_undoes_the_last_one_or_all_above_a_version(platform, found):
     assert done.exit_code == 0
     assert "from version 003 to 000" in done.stderr
     assert [command[-1] for command in changes(platform)] == ["002", "000"]
-    assert platform.snapshots_taken == ["before-rollback"]
+    (snapshot,) = platform.snapshots_taken
+    assert snapshot.startswith("before-rollback-")
 
 
 def test_in_production_the_name_is_asked_for(platform, found):

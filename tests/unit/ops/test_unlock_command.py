@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from dataclasses import replace
 
@@ -105,10 +106,7 @@ def test_the_audit_log_is_shown_newest_first(stack):
         with audited(stack.records, command, {"to": "r1"}):
             pass
     done = run("audit")
-    assert [line.split()[2] for line in done.stdout.splitlines()[1:]] == [
-        "rollback",
-        "deploy",
-    ]
+    assert re.findall("rollback|deploy", done.stdout) == ["rollback", "deploy"]
     data = json.loads(run("audit", "--json", "--last", "1").stdout)
     assert [(act["command"], act["outcome"]) for act in data] == [("rollback", "done")]
 
