@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops import cost, env, policies
+from ops import cost, env, policies, review
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 app.add_typer(cost.app, name="cost")
 app.add_typer(env.app, name="env")
+app.add_typer(review.app, name="review")
 app.command("policies")(policies.check)
 
 
