@@ -17,7 +17,8 @@ PLATFORM: Final = "aws-review"
 """As a stack file names it."""
 
 _NUMBERS: Final = (1, 2)
-_IDLE_SECONDS = timedelta(days=3)
+_LIFE = timedelta(days=3)
+_AS_IT_WAS = frozenset({"refresh", "same", "read"})
 
 
 class Reviews(Lifecycle):
@@ -93,11 +94,14 @@ class Reviews(Lifecycle):
         with self._step(name) as step:
             self._select(self._workspace.stack)
             self._expect_no_changes()
-            refreshed = self._succeed("refresh", "--yes", "--skip-preview")
-            drifted = [e.urn for e in refreshed.events if e.op == "update"]
+            refreshed = self._succeed("refresh", "--preview-only")
+            drifted = [e.urn for e in refreshed.events if e.op not in _AS_IT_WAS]
             if drifted:
                 raise StepFailedError(f"drifted: {', '.join(drifted)}")
-            if changed := _different(resources, self._resources()):
+            now = self._resources()
+            urns = resources.keys() | now.keys()
+            changed = sorted(u for u in urns if resources.get(u) != now.get(u))
+            if changed:
                 raise StepFailedError(f"not as before: {', '.join(changed)}")
             step.facts.append(
                 f"no change wanted, no drift, {len(resources)} resources as before"
@@ -117,7 +121,7 @@ class Reviews(Lifecycle):
             step.facts.append("everything of both is gone, and nothing else")
 
     def _write(self, number: int, release: str) -> None:
-        expires = datetime.now(UTC) + _IDLE_SECONDS
+        expires = datetime.now(UTC) + _LIFE
         prepare(number, image_ref(release), expires, self._workspace.project_dir)
 
     def _select(self, stack: str) -> None:
@@ -134,17 +138,3 @@ class Reviews(Lifecycle):
         """What the selected stack's state has, by URN."""
         found = self._state()["deployment"].get("resources") or []
         return {str(resource["urn"]): resource for resource in found}
-
-
-def _different(
-    before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
-) -> list[str]:
-    """URNs of what came, went, or got another id or other inputs."""
-    kept = ("id", "inputs")
-    return sorted(
-        urn
-        for urn in before.keys() | after.keys()
-        if urn not in before
-        or urn not in after
-        or any(before[urn].get(k) != after[urn].get(k) for k in kept)
-    )
