@@ -328,7 +328,7 @@ def _policy(
                 "StringEquals": {
                     "kms:ViaService": f"secretsmanager.{region}.amazonaws.com"
                 },
-                "ArnLike": {"kms:EncryptionContext:SecretARN": secrets},
+                "StringLike": {"kms:EncryptionContext:SecretARN": secrets},
             },
         },
         {

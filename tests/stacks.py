@@ -54,7 +54,7 @@ def review(
     base: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Graph:
-    """Graph of a pull request's stack, made of the committed template.
+    """Graph of a pull request's stack, made of the committed template, with secrets.
 
     base: outputs of staging, when they are not those of the committed file.
     changes: as of `deploy`.
@@ -71,6 +71,7 @@ def _review(number: int, preview: bool, base: str, changes: str) -> Graph:
         ref=IMAGE,
         expires=datetime(2026, 12, 6, 12, tzinfo=UTC),
     )["config"]
+    config["stromhaltig:secrets"] = OPERATORS
     graph = Graph()
     graph.stacks["organization/stromhaltig/staging"] = json.loads(base)
     _build(graph, f"pr-{number}", config, changes, preview=preview)

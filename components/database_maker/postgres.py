@@ -15,6 +15,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -72,11 +73,16 @@ class Connection:
 
     def __enter__(self) -> Self:
         place = (self._address.host, self._address.port)
-        try:
-            self._socket = _encrypted(socket.create_connection(place, _PATIENCE))
-            self._log_in()
-        except OSError as error:
-            raise PostgresError(f"{place[0]}:{place[1]}: {error}") from error
+        with ExitStack() as unless_in:
+            try:
+                plain = socket.create_connection(place, _PATIENCE)
+                unless_in.callback(plain.close)
+                self._socket = _encrypted(plain)
+                unless_in.callback(self._socket.close)
+                self._log_in()
+            except OSError as error:
+                raise PostgresError(f"{place[0]}:{place[1]}: {error}") from error
+            unless_in.pop_all()
         return self
 
     def __exit__(
@@ -206,7 +212,6 @@ class _Scram:
 def _encrypted(plain: socket.socket) -> ssl.SSLSocket:
     plain.sendall(struct.pack("!ii", 8, _ASK_FOR_TLS))
     if plain.recv(1) != b"S":
-        plain.close()
         raise PostgresError("the server has no TLS")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -25,12 +25,19 @@ def test_every_platform_has_a_column():
     assert COLUMNS.keys() == PLATFORMS.keys()
 
 
+WITHHELD = {("aws-review", "REDIS_URL"), ("aws-review", "SMTP_HOST")}
+"""What a platform does without: a review has no cache, and writes to nobody."""
+
+
 @pytest.mark.parametrize("platform", COLUMNS)
 def test_every_variable_reaches_the_app(platform):
     column = COLUMNS[platform]()
 
     for variable in VARIABLES:
         cell = column.cell(variable)
+        if (platform, variable.name) in WITHHELD:
+            assert cell == NONE
+            continue
         assert cell != NONE, variable.name
         assert cell.startswith("plain") is not variable.secret, variable.name
         if variable.kind is Kind.GENERATED:

@@ -67,7 +67,7 @@ def test_staging_is_used_less_than_production():
 
 def test_a_profile_that_is_not_there_is_refused_with_those_that_are():
     assert refusal("prod") == [
-        "There is no profile prod; there are: production, staging"
+        "There is no profile prod; there are: production, review, staging"
     ]
 
 
