@@ -37,7 +37,7 @@ def prepare_command(
     """Write Pulumi.pr-NUMBER.yaml, for `pulumi up --stack pr-NUMBER`."""
     expires = datetime.now(UTC) + timedelta(days=days)
     try:
-        path = prepare(number, ref, expires)
+        path = prepare(number, ref, expires, ROOT)
     except (OSError, ValueError) as error:
         refuse(str(error))
     print(f"{path.name} written. Then: pulumi up --stack pr-{number}")

@@ -25,7 +25,7 @@ from settings.aws.options import Reviews
 from settings.model import CHECKS as COMMON_CHECKS
 from settings.model import NAMESPACE, Check, Group, Problem, set_command
 
-LAST: Final = 49_900
+LAST: Final = 49_800
 """Highest number of a pull request: the load balancer has 50,000 priorities for rules,
 of which the base keeps the first and the last ones."""
 
@@ -130,15 +130,19 @@ def _base_has_room(settings: ReviewSettings) -> Iterator[Problem]:
         command = settings.command("base", "staging")
         yield "base", f"is missing. Set it: {command}"
         return
-    others = _others()
-    config = others.get(settings.base)
-    if config is None:
-        known = ", ".join(sorted(others)) or "none"
-        hint = nearest_hint(settings.base, tuple(others))
-        yield (
-            "base",
-            f"there is no Pulumi.{settings.base}.yaml here; stacks: {known}{hint}",
+    file = Path(f"Pulumi.{settings.base}.yaml")
+    if not file.is_file():
+        stacks = sorted(
+            path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+            for path in Path().glob("Pulumi.*.yaml")
         )
+        known = ", ".join(stacks) or "none"
+        hint = nearest_hint(settings.base, tuple(stacks))
+        yield "base", f"there is no {file} here; stacks: {known}{hint}"
+        return
+    config = _config(file)
+    if config is None:
+        yield "base", f"{file} is no YAML with a `config` section. Mend it"
         return
     platform = config.get(f"{NAMESPACE}platform", "aws")
     if platform != "aws":
@@ -172,7 +176,8 @@ def _base_fits(settings: ReviewSettings, base: Mapping[str, Any]) -> Iterator[Pr
             "aws:region",
             f'"{settings.region}" is not that of {settings.base}. Set it: {command}',
         )
-    given = (base[f"{NAMESPACE}reviews"] or {}).get("connections")
+    reviews = base[f"{NAMESPACE}reviews"]
+    given = reviews.get("connections") if isinstance(reviews, dict) else None
     most = given if isinstance(given, int) else Reviews().connections
     pool = int(settings.app_value("DB_POOL_MAX"))
     if 2 * pool + 1 > most:
@@ -185,16 +190,13 @@ def _base_fits(settings: ReviewSettings, base: Mapping[str, Any]) -> Iterator[Pr
         )
 
 
-def _others() -> dict[str, Mapping[str, Any]]:
-    """Return the `config` of each stack file here that is not of a pull request."""
-    found = {}
-    for path in Path().glob("Pulumi.*.yaml"):
-        stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        config = content.get("config") or {}
-        if config.get(f"{NAMESPACE}platform") != "aws-review":
-            found[stack] = config
-    return found
+def _config(file: Path) -> Mapping[str, Any] | None:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError):
+        return None
+    config = content.get("config") if isinstance(content, dict) else None
+    return config if isinstance(config, dict) else None
 
 
 def _tags_tell_whose_it_is(settings: ReviewSettings) -> Iterator[Problem]:
