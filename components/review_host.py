@@ -40,7 +40,6 @@ class ReviewHostArgs:
     administrator_secret_arn: secret with the connection of the database's owner.
     secrets_prefix: what names of all reviews' secrets begin with, up to `pr-N`.
     kms_key_arn: customer key of these secrets and of the log group.
-    account_id: of the secrets.
     connections: that each review may have to the database server.
     log_retention_days: a value that CloudWatch Logs offers.
     """
@@ -60,7 +59,6 @@ class ReviewHostArgs:
     administrator_secret_arn: pulumi.Input[str]
     secrets_prefix: str
     kms_key_arn: pulumi.Input[str]
-    account_id: pulumi.Input[str]
     connections: int
     log_retention_days: int = 30
 
@@ -78,6 +76,9 @@ class ReviewHost(pulumi.ComponentResource):
     It costs nothing while nobody calls it. A review cannot read what is the stack's or
     another review's; see `components.database_maker.handler`.
     """
+
+    domain: str
+    """What reviews are at `pr-N.` of."""
 
     security_group_id: pulumi.Output[str]
     """Group of the reviews' tasks: behind the load balancer, next to the database."""
@@ -136,6 +137,7 @@ class ReviewHost(pulumi.ComponentResource):
         )
         function = _function(name, args, group, rules, self)
 
+        self.domain = args.domain
         self.security_group_id = pulumi.Output.all(
             group.id, *(rule.id for rule in rules)
         ).apply(lambda known: str(known[0]))

@@ -195,7 +195,6 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
     reviews = _reviews(
         settings,
         contract,
-        account_id=account_id,
         key=key,
         network=network,
         groups=groups,
@@ -531,7 +530,6 @@ def _reviews(
     settings: AwsSettings,
     contract: AppContract,
     *,
-    account_id: pulumi.Output[str],
     key: EncryptionKey,
     network: Network,
     groups: SecurityGroups,
@@ -540,7 +538,6 @@ def _reviews(
     secrets: Secrets,
 ) -> ReviewHost | None:
     wanted, domain = settings.reviews, settings.domain
-    listener = balancer.https_listener_arn
     if wanted is None or domain is None or domain.zone_id is None or not certificate:
         return None
     return ReviewHost(
@@ -549,7 +546,7 @@ def _reviews(
             domain=domain.name,
             zone_id=domain.zone_id,
             validation_fqdns=certificate.validation_fqdns,
-            listener_arn=listener.apply(str),
+            listener_arn=balancer.https_listener_arn.apply(str),
             load_balancer_dns_name=balancer.dns_name,
             load_balancer_zone_id=balancer.zone_id,
             vpc_id=network.vpc_id,
@@ -560,7 +557,6 @@ def _reviews(
             administrator_secret_arn=secrets.entries["DATABASE_URL"].arn,
             secrets_prefix=names.secrets(""),
             kms_key_arn=key.arn,
-            account_id=account_id,
             connections=wanted.connections,
             log_retention_days=settings.logs.retention_days,
         ),
@@ -570,7 +566,7 @@ def _reviews(
 def _lent(settings: AwsSettings, reviews: ReviewHost) -> dict[str, pulumi.Input[str]]:
     """What a review needs of the stack and no other output says."""
     return {
-        "domain": settings.domain.name if settings.domain else "",
+        "domain": reviews.domain,
         "listener": reviews.listener_arn,
         "security_group": reviews.security_group_id,
         "database_function": reviews.function_name,
