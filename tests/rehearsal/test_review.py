@@ -74,12 +74,16 @@ def test_two_reviews_come_and_go_and_leave_the_base_as_it_was(clone):
 
 
 def test_a_review_that_changes_its_base_is_found_out(clone):
-    """By a tag of its own on what belongs to the base."""
+    """As by capacity that is set for a cluster which is the base's."""
     alter(
         clone / "stacks/aws/review.py",
         "    service = Service(\n",
-        "    from pulumi_aws.ec2 import Tag\n"
-        "    Tag(f'{name}-claim', resource_id=base.vpc, key='Name', value=name)\n"
+        "    from pulumi_aws.ecs import ClusterCapacityProviders\n"
+        "    ClusterCapacityProviders(\n"
+        "        f'{name}-claim',\n"
+        "        cluster_name=names.base(settings.base),\n"
+        "        capacity_providers=['FARGATE'],\n"
+        "    )\n"
         "    service = Service(\n",
     )
     code, report = rehearse(clone)
@@ -87,7 +91,7 @@ def test_a_review_that_changes_its_base_is_found_out(clone):
     failed = report["steps"][-1]
     assert failed["name"] == "base with reviews"
     assert failed["error"].startswith("drifted: ")
-    assert "aws:ec2/vpc:Vpc" in failed["error"]
+    assert "aws:ecs/clusterCapacityProviders" in failed["error"]
 
 
 def test_a_base_that_has_no_reviews_is_told_before_anything_is_made(clone):
