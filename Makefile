@@ -1,9 +1,17 @@
 # Every target installs what it needs first, into .venv, from the lock file.
 
 STACK ?= production
+BASE ?= origin/main
 UV := $(shell command -v uv || echo .tools/uv/bin/uv)
 UV_VERSION := 0.13.9
 PYTHON := .venv/bin/python
+
+# A rehearsal of STACK that was kept takes the place of its account.
+REHEARSED = .rehearsal/$(STACK)/env.sh
+CI = $(if $(wildcard $(REHEARSED)),cd $(dir $(REHEARSED)) && . ./env.sh && )$(CURDIR)/.venv/bin/stromhaltig ci
+
+NEEDS_NUMBER = test -n "$(NUMBER)" || { echo "Say which pull request: NUMBER=12" >&2; exit 2; }
+COMMANDS := .venv/bin/typer ops.cli utils docs --name stromhaltig --title "Commands"
 
 NEEDS_FILE = test -n "$(FILE)" || { echo "Say which: FILE=state.json, written by" \
   "pulumi stack export --file state.json" >&2; exit 2; }
@@ -13,7 +21,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help rehearse rehearse-stop local local-stop cloud-init policies cost test test-unit \
-        test-rehearsal test-servers test-docker test-app check check-app format docs bench clean
+        test-rehearsal test-servers test-docker test-app check check-app format docs bench clean \
+        ci-stacks ci-preview ci-comment ci-drift ci-reap ci-review-up ci-review-down
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,6 +50,30 @@ cost: .venv/rehearsal.ready ## what a month of FILE costs, an exported state or 
 	@$(NEEDS_FILE)
 	@.venv/bin/stromhaltig cost --file "$(FILE)" $(ARGS)
 
+ci-stacks: .venv/rehearsal.ready ## which stacks differ from BASE (default origin/main), as a job's matrix
+	@.venv/bin/stromhaltig ci stacks --base $(BASE) $(ARGS)
+
+ci-preview: .venv/rehearsal.ready ## what a pull request is told of STACK; needs Pulumi and its state
+	@$(CI) preview --stack $(STACK) --output $(CURDIR)/.previews $(ARGS)
+
+ci-comment: .venv/rehearsal.ready ## the comment of what ci-preview wrote
+	@$(CI) comment $(CURDIR)/.previews $(ARGS)
+
+ci-drift: .venv/rehearsal.ready ## what was changed behind STACK's back; changes nothing
+	@$(CI) drift --stack $(STACK) $(ARGS)
+
+ci-reap: .venv/rehearsal.ready ## which environments of pull requests would go; ARGS=--no-dry-run ends them
+	@.venv/bin/stromhaltig ci reap --dry-run $(ARGS)
+
+ci-review-up: .venv/rehearsal.ready ## make the environment of pull request NUMBER, with image REF
+	@$(NEEDS_NUMBER)
+	@.venv/bin/stromhaltig review prepare $(NUMBER) --ref "$(REF)"
+	@.venv/bin/stromhaltig ci review up --pull-request $(NUMBER) $(ARGS)
+
+ci-review-down: .venv/rehearsal.ready ## destroy the environment of pull request NUMBER
+	@$(NEEDS_NUMBER)
+	@.venv/bin/stromhaltig ci review down --pull-request $(NUMBER) $(ARGS)
+
 test: .venv/dev.ready app/node_modules/.ready ## all tests
 	$(MAKE) test-app
 	$(PYTHON) -m pytest
@@ -62,14 +95,17 @@ test-app: .venv/dev.ready app/node_modules/.ready ## the app, against real Postg
 	  PATH="$$servers$${servers:+:}$$PATH" npm --prefix app test
 	npm --prefix app/client test
 
-check: .venv/dev.ready check-app ## lint, format, types, lock file, generated documents
+check: .venv/dev.ready check-app ## lint, format, types, lock file, workflows, generated documents
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
 	$(UV) lock --check
+	$(PYTHON) -m tools.workflows
 	$(PYTHON) -m tools.config_reference --check
 	$(PYTHON) -m tools.guard_reference --check
 	$(PYTHON) -m tools.platform_reference --check
+	@$(COMMANDS) | diff -u docs/commands.md - || \
+	  { echo "docs/commands.md is stale. Run: make docs" >&2; exit 1; }
 
 check-app: app/node_modules/.ready
 	npm --prefix app run lint
@@ -84,12 +120,13 @@ docs: .venv/dev.ready ## write the documents that are generated from code
 	$(PYTHON) -m tools.config_reference --write
 	$(PYTHON) -m tools.guard_reference --write
 	$(PYTHON) -m tools.platform_reference --write
+	$(COMMANDS) > docs/commands.md
 
 bench: .venv/dev.ready ## measure what docs/benchmarks.md states
 	$(PYTHON) -m bench
 
 clean: ## remove what was made here; the engine's cache is kept
-	rm -rf .venv .tools .rehearsal app/node_modules app/dist app/client/node_modules \
+	rm -rf .venv .tools .rehearsal .previews app/node_modules app/dist app/client/node_modules \
 	  app/client/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/rehearsal.ready: pyproject.toml uv.lock | $(UV)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Generic, TypedDict, TypeVar
@@ -104,6 +104,7 @@ def nearest_hint(word: str, choices: tuple[str, ...]) -> str:
 
 
 _NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
+_NO_ROTATIONS: Mapping[str, int] = MappingProxyType({})
 _UNITS: Mapping[str, int] = MappingProxyType({"KB": 1024, "MB": 1024**2, "GB": 1024**3})
 _BOOLEAN = one_of("true", "false")
 _SIZE = matching("a size like 100MB (KB, MB or GB)", r"[1-9][0-9]*(KB|MB|GB)")
@@ -120,6 +121,8 @@ class Variable:
     description: what it does, with its unit, and why the default is what it is.
     rule: what a value must be.
     optional: the app does without it; every other variable is needed in production.
+    previous: of a generated secret, the variable that holds the value before its last
+        rotation, for as long as the app shall accept both.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Variable:
     description: str
     rule: Rule
     optional: bool = False
+    previous: str | None = None
 
     @property
     def secret(self) -> bool:
@@ -195,8 +199,10 @@ VARIABLES: tuple[Variable, ...] = (
         "JWT_SECRET",
         Kind.GENERATED,
         None,
-        "Key that signs sessions. Another key signs everybody out.",
+        "Key that signs sessions. Another key signs everybody out, unless the app "
+        "still accepts the one before.",
         at_least(32),
+        previous="JWT_SECRET_PREVIOUS",
     ),
     Variable(
         "JWT_EXPIRES_IN",
@@ -363,6 +369,15 @@ VARIABLES: tuple[Variable, ...] = (
         "too few, every client would be the outer proxy, and share its rate limit.",
         integer(1, 3),
     ),
+    Variable(
+        "JWT_SECRET_PREVIOUS",
+        Kind.PLATFORM,
+        None,
+        "Key that signed sessions before the last rotation: accepted, and signs none. "
+        "There while `accept_previous` is true.",
+        at_least(32),
+        optional=True,
+    ),
 )
 
 
@@ -372,11 +387,37 @@ def stand_in(variable: Variable, word: str) -> str:
     Raises:
         ValueError: when its rule is not one that a word can meet.
     """
-    candidates = (word, f"{word}.invalid", f"https://{word}@sentry.invalid/1")
+    candidates = (
+        word,
+        f"{word}.invalid",
+        f"{word}:{word}",
+        f"https://{word}@sentry.invalid/1",
+        f"https://hooks.slack.com/services/{word}",
+    )
     for value in candidates:
         if variable.rule.accepts(value):
             return value
     raise ValueError(f"no word stands in for {variable.name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """A secret that a stack makes up by itself.
+
+    variable: what it is made up for.
+    length: letters and digits.
+    generation: how often it was made up anew; each generation has a value of its own.
+    """
+
+    variable: str
+    length: int = GENERATED_LENGTH
+    generation: int = 0
+
+    @property
+    def label(self) -> str:
+        """End of the name of what makes it up: another one for each generation."""
+        label = self.variable.lower().replace("_", "-")
+        return f"{label}-{self.generation}" if self.generation else label
 
 
 class EcsSecret(TypedDict, Generic[_T]):
@@ -512,17 +553,31 @@ class AppContract:
         """Return the variables of these kinds, in the contract's order."""
         return tuple(v for v in self.variables if v.kind in kinds)
 
-    def to_generate(self, given: Collection[str]) -> dict[str, int]:
-        """Return the secrets to make up, with their length.
+    def to_generate(
+        self,
+        given: Collection[str],
+        rotations: Mapping[str, int] = _NO_ROTATIONS,
+        *,
+        previous: bool = False,
+    ) -> dict[str, Generated]:
+        """Return the secrets to make up, by the variable that holds them.
 
         Args:
             given: names of the secrets that the operator brought.
+            rotations: how often a secret was rotated, by its name.
+            previous: whether the app gets the values before the last rotation too,
+                where it has a variable for them.
         """
-        return {
-            variable.name: GENERATED_LENGTH
-            for variable in self.of_kind(Kind.GENERATED)
-            if variable.name not in given
-        }
+        made: dict[str, Generated] = {}
+        for variable in self.of_kind(Kind.GENERATED):
+            if variable.name in given:
+                continue
+            generation = rotations.get(variable.name, 0)
+            wanted = Generated(variable=variable.name, generation=generation)
+            made[variable.name] = wanted
+            if previous and variable.previous and generation:
+                made[variable.previous] = replace(wanted, generation=generation - 1)
+        return made
 
     def problems(self, overrides: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Yield a variable's name and what is wrong, for values that are not secret.

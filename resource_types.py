@@ -109,6 +109,33 @@ WEB_ACL_LOGGING = "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfigurati
 WEB_ACL_RULE = "aws:wafv2/webAclRule:WebAclRule"
 WEB_ACL_RULE_GROUP = "aws:wafv2/webAclRuleGroupAssociation:WebAclRuleGroupAssociation"
 
+_RAILWAY = "pulumi-python:dynamic/railway"
+
+DATA: Mapping[str, frozenset[str]] = {
+    "aws": frozenset(
+        {
+            BACKUP_VAULT,
+            BUCKET,
+            DATABASE,
+            FILE_SYSTEM,
+            KEY,
+            REPOSITORY,
+            SECRET,
+        }
+    ),
+    "digitalocean": frozenset(
+        {
+            "digitalocean:index/databaseCluster:DatabaseCluster",
+            "digitalocean:index/databaseDb:DatabaseDb",
+            "digitalocean:index/databaseUser:DatabaseUser",
+            "digitalocean:index/spacesBucket:SpacesBucket",
+        }
+    ),
+    "docker": frozenset({"docker:index/volume:Volume"}),
+    "railway": frozenset({f"{_RAILWAY}:Project", f"{_RAILWAY}:Volume"}),
+}
+"""Platform to the types whose replacement or deletion loses something."""
+
 _LOAD_BALANCING = ("alb", "applicationloadbalancing", "elasticloadbalancingv2")
 _LOAD_BALANCING_TYPES = (LISTENER, LISTENER_RULE, LOAD_BALANCER, TARGET_GROUP)
 

@@ -7,6 +7,7 @@ python -m bench clone              fresh clone to finished rehearsal, engine cac
 python -m bench clone --uncached   the same with an empty cache folder
 python -m bench image              size and build times of the app's image
 python -m bench proxy              our nginx against a bare one, and uploads' memory
+python -m bench operations         backup, restore and drill against plain programs
 """
 
 from __future__ import annotations
@@ -161,6 +162,14 @@ def proxy() -> None:
     for protocol, growth in memory():
         grown = ", ".join(f"{name} {by / 2**20:.1f} MiB" for name, by in growth.items())
         print(f"upload of 100 MB over {protocol}: {grown} more than before")
+
+
+@app.command()
+def operations() -> None:
+    """Backup and restore against `pg_dump | gzip` and `gunzip | psql`; drills."""
+    from bench.operations import measure
+
+    print(measure())
 
 
 def _rehearse(stack: str, program: Path) -> None:

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components.generated_secrets import keepers
 from names import CACHE_LIMIT, bounded
 
 MaxMemoryPolicy = Literal[
@@ -59,6 +60,7 @@ class CacheArgs:
     max_memory_policy: what is forgotten when the memory is full; `volatile-…` are
         keys with an expiry only.
     log_retention_days: a value that CloudWatch Logs offers.
+    generation: how often the token was made up anew.
     snapshot_window: daily, maintenance_window: weekly; UTC, an hour or more, and best
         apart from each other and from the database's.
     """
@@ -75,6 +77,7 @@ class CacheArgs:
     log_retention_days: int = 30
     snapshot_window: str = "00:00-01:00"
     maintenance_window: str = "sun:04:30-sun:05:30"
+    generation: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.nodes <= _MOST_NODES:
@@ -117,7 +120,7 @@ class Cache(pulumi.ComponentResource):
     interrupts connections, for seconds where there is a replica, so it belongs into a
     quiet hour.
 
-    To change the token, replace the random password. With the strategy `ROTATE` the
+    Another `generation` is another token. With the strategy `ROTATE` the
     cache then takes the new token and the last one, so that running tasks go on until
     the new ones have taken over; the old one ends with the next rotation, so rotate
     twice to take back a token that leaked.
@@ -166,7 +169,13 @@ class Cache(pulumi.ComponentResource):
         )
         identifier = pulumi.Output.concat(bounded(name, CACHE_LIMIT), "-", life.hex)
         # ElastiCache takes 16 to 128 characters; these need no escaping in a URL.
-        token = random.RandomPassword(name, length=64, special=False, opts=child)
+        token = random.RandomPassword(
+            name,
+            length=64,
+            special=False,
+            keepers=keepers(args.generation),
+            opts=child,
+        )
         subnets = aws.elasticache.SubnetGroup(
             name,
             description="Subnets of the cache",

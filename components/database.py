@@ -12,6 +12,8 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components import iam
+from components.generated_secrets import keepers
+from components.login import Login
 from names import DATABASE_LIMIT, bounded
 
 SslMode = Literal["require", "verify-ca", "verify-full", "no-verify"]
@@ -45,6 +47,8 @@ class DatabaseArgs:
     log_retention_days: a value that CloudWatch Logs offers.
     backup_window, maintenance_window: UTC; they must not overlap.
     port: where the server listens.
+    login: who the app is; None for the administrator.
+    generation: how often the administrator's password was made up anew.
     """
 
     subnet_ids: Sequence[pulumi.Input[str]]
@@ -68,6 +72,8 @@ class DatabaseArgs:
     backup_window: str = "01:30-02:30"
     maintenance_window: str = "sun:03:00-sun:04:00"
     port: int = 5432
+    login: Login | None = None
+    generation: int = 0
 
 
 class Database(pulumi.ComponentResource):
@@ -112,7 +118,13 @@ class Database(pulumi.ComponentResource):
     """Database inside the instance."""
 
     url: pulumi.Output[str]
-    """Secret: `postgresql://USER:PASSWORD@HOST:PORT/NAME?sslmode=MODE`."""
+    """Secret: `postgresql://USER:PASSWORD@HOST:PORT/NAME?sslmode=MODE`, the app's."""
+
+    admin_url: pulumi.Output[str]
+    """Secret: the same for the administrator, who owns everything."""
+
+    user: str
+    """Who the app is."""
 
     subnet_group_name: pulumi.Output[str]
     """Where it is, for restoring a backup beside it."""
@@ -143,7 +155,14 @@ class Database(pulumi.ComponentResource):
             opts=child,
         )
         identifier = pulumi.Output.concat(bounded(name, DATABASE_LIMIT), "-", life.hex)
-        password = random.RandomPassword(name, length=40, special=False, opts=child)
+        password = random.RandomPassword(
+            name,
+            length=40,
+            special=False,
+            keepers=keepers(args.generation),
+            # Protected, it could not be made up anew; the instance keeps the value.
+            opts=replaceable if args.generation else child,
+        )
         subnets = aws.rds.SubnetGroup(
             name,
             description="Isolated subnets of the database",
@@ -225,7 +244,11 @@ class Database(pulumi.ComponentResource):
         self.address = instance.address
         self.port = instance.port
         self.database_name = pulumi.Output.from_input(args.database_name)
-        self.url = _url(args, instance, password)
+        admin = Login(user=args.username, password=password.result)
+        login = args.login or admin
+        self.url = _url(args, instance, login)
+        self.admin_url = _url(args, instance, admin)
+        self.user = login.user
         self.subnet_group_name = subnets.name
         self.parameter_group_name = parameters.name
         self.final_snapshot_identifier = pulumi.Output.from_input(snapshot)
@@ -321,11 +344,11 @@ def _monitoring_policy(place: iam.Place) -> str:
 
 
 def _url(
-    args: DatabaseArgs, instance: aws.rds.Instance, password: random.RandomPassword
+    args: DatabaseArgs, instance: aws.rds.Instance, login: Login
 ) -> pulumi.Output[str]:
-    text = pulumi.Output.all(password.result, instance.address, instance.port).apply(
+    text = pulumi.Output.all(login.password, instance.address, instance.port).apply(
         lambda known: (
-            f"postgresql://{quote(args.username, safe='')}:{quote(known[0], safe='')}"
+            f"postgresql://{quote(login.user, safe='')}:{quote(known[0], safe='')}"
             f"@{known[1]}:{known[2]}/{quote(args.database_name, safe='')}"
             f"?sslmode={args.ssl_mode}"
         )

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_random as random
 
 from components import iam
+from components.generated_secrets import made_up
+from contract import Generated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,20 +22,20 @@ class SecretsArgs:
     account_id: only account whose principals may touch the secrets.
     recovery_window_days: time to restore a deleted secret (7-30); 0 deletes at
         once, and frees the name for the next deployment.
-    generated: variable -> length of the letters and digits made up for it.
+    generated: variable -> what is made up for it.
     provided: variable -> value that is known from elsewhere.
-    passing: those of `provided` that go with what they lead to and can be made again:
-        not protected, and deleted at once, so that the name is free to come back.
+    passing: those that go with what they lead to and can be made again: not
+        protected, and deleted at once, so that the name is free to come back.
 
     Raises ValueError when a variable is both generated and provided, and when one
-    that is passing is not provided.
+    that is passing is neither.
     """
 
     prefix: str
     kms_key_arn: pulumi.Input[str]
     account_id: pulumi.Input[str]
     recovery_window_days: int = 30
-    generated: Mapping[str, int] = field(default_factory=dict)
+    generated: Mapping[str, Generated] = field(default_factory=dict)
     provided: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     passing: Collection[str] = ()
 
@@ -44,9 +45,11 @@ class SecretsArgs:
             raise ValueError(
                 f"{', '.join(both)}: generated and provided. Choose one of the two"
             )
-        unknown = sorted(set(self.passing) - self.provided.keys())
+        unknown = sorted(
+            set(self.passing) - self.provided.keys() - self.generated.keys()
+        )
         if unknown:
-            raise ValueError(f"passing: {', '.join(unknown)} is not provided")
+            raise ValueError(f"passing: {', '.join(unknown)} is not there")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +89,8 @@ class Secrets(pulumi.ComponentResource):
         super().__init__("stromhaltig:aws:Secrets", name, None, opts)
 
         values: dict[str, pulumi.Input[str]] = {
-            variable: _random(_child_name(name, variable), length, parent=self)
-            for variable, length in args.generated.items()
+            variable: made_up(name, wanted, parent=self)
+            for variable, wanted in args.generated.items()
         }
         values |= args.provided
         self.entries = {
@@ -108,16 +111,6 @@ class Secrets(pulumi.ComponentResource):
 
 def _child_name(name: str, variable: str) -> str:
     return f"{name}-{variable.lower().replace('_', '-')}"
-
-
-def _random(name: str, length: int, *, parent: pulumi.Resource) -> pulumi.Output[str]:
-    """Letters and digits only: they need no escaping in a URL, a file or a shell.
-
-    Not protected: the secret keeps the value, and an operator who brings their own
-    lets this one go.
-    """
-    opts = pulumi.ResourceOptions(parent=parent, protect=False)
-    return random.RandomPassword(name, length=length, special=False, opts=opts).result
 
 
 def _entry(

@@ -1,15 +1,41 @@
-"""What commands have in common: options, and how they refuse."""
+"""What commands have in common: options, questions, progress, and how they end.
+
+Exit codes, of every command:
+
+    0    done, or all is well
+    1    FAILED: work did not succeed, or what was looked at is not well
+    2    REFUSED: nothing was done; the message says why, and what to do
+    130  interrupted
+
+Results go to standard output, progress and messages to standard error, so that
+`--json` leaves nothing else on standard output.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
+from ops.errors import FailedError, OpsError
+
+FAILED = 1
+"""Exit code of a command whose work failed, or that found something unwell."""
+
 REFUSED = 2
 """Exit code of a command that could not begin: its message says why."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 StackOption = Annotated[
     str | None, typer.Option("--stack", help="Which stack, as Pulumi knows it.")
@@ -26,7 +52,172 @@ PreviewOption = Annotated[
 ]
 
 
+def stack_files(incomplete: str) -> list[str]:
+    """Stacks that have a file here, for the shell to complete."""
+    names = (path.name.split(".", 1)[1] for path in Path.cwd().glob("Pulumi.*.yaml"))
+    stacks = sorted(name.removesuffix(".yaml") for name in names)
+    return [stack for stack in stacks if stack.startswith(incomplete)]
+
+
+OfStackOption = Annotated[
+    str,
+    typer.Option(
+        "--stack",
+        "-s",
+        envvar="STROMHALTIG_STACK",
+        help="Which stack, as Pulumi knows it.",
+        autocompletion=stack_files,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="For programs: JSON, and nothing else.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+]
+
+
 def refuse(message: str) -> NoReturn:
     """End the command with a message on standard error."""
-    Console(stderr=True).print(message, style="red", markup=False, soft_wrap=True)
+    complain(message)
     raise typer.Exit(REFUSED) from None
+
+
+def complain(message: str) -> None:
+    """Print a message about something wrong on standard error."""
+    Console(stderr=True).print(message, style="red", markup=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Tell what goes on, on standard error."""
+    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(data: object) -> None:
+    """Print data on standard output, dataclasses and dates included."""
+    print(json.dumps(data, indent=2, default=_plain))
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no data")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only when somebody agrees.
+
+    Raises OpsError when nobody is there to ask, or the answer is no.
+    """
+    if yes:
+        return
+    _demand_terminal("--yes")
+    answer = input(f"{question} [y/N] ").strip().lower()
+    if answer not in {"y", "yes", "j", "ja"}:
+        raise OpsError("Nothing was done.")
+
+
+def confirm_by_name(
+    question: str, name: str, *, given: str | None, option: str
+) -> None:
+    """Go on only when somebody types a name: for what destroys data.
+
+    given: the value of the option that answers in advance.
+
+    Raises OpsError when nobody is there to ask, or the name is another.
+    """
+    if given is None:
+        _demand_terminal(f"{option} {name}")
+        given = input(f'{question}\nType "{name}" to go on: ').strip()
+    if given != name:
+        raise OpsError(f'"{given}" is not "{name}". Nothing was done.')
+
+
+def _demand_terminal(option: str) -> None:
+    if not sys.stdin.isatty():
+        raise OpsError(
+            "This asks for a confirmation, and there is no terminal to ask at. "
+            f"Confirm in advance: {option}"
+        )
+
+
+class Steps:
+    """Shows the steps of a command as they pass, on standard error."""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[list[str]]:
+        """One step. What is appended to the list is shown below it."""
+        began = time.monotonic()
+        facts: list[str] = []
+        try:
+            yield facts
+        except BaseException as error:
+            # A refusal by exit is told by who refuses.
+            mark = "·" if isinstance(error, typer.Exit) else "✗"
+            self._show(mark, name, began, facts)
+            raise
+        self._show("✓", name, began, facts)
+
+    def _show(self, mark: str, name: str, began: float, facts: list[str]) -> None:
+        say(f"{mark} {name:<22} {time.monotonic() - began:6.1f} s")
+        for fact in facts:
+            say(f"    {fact}")
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what went wrong into a message and an exit code."""
+    try:
+        yield
+    except FailedError as error:
+        complain(str(error))
+        raise typer.Exit(FAILED) from None
+    except OpsError as error:
+        refuse(str(error))
+    except KeyboardInterrupt:
+        complain("Interrupted.")
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        message = of_a_library(error)
+        if message is None:
+            raise
+        complain(message)
+        raise typer.Exit(FAILED) from None
+
+
+def of_a_library(error: Exception) -> str | None:
+    """Return what a client of a platform says, if it is one of theirs.
+
+    By module: importing them all to tell them apart would take a second.
+    """
+    package = type(error).__module__.partition(".")[0]
+    if package in {"botocore", "boto3"}:
+        return _of_aws(error)
+    if package in {"docker", "psycopg", "httpx", "requests"}:
+        return f"{package}: {str(error).strip()}"
+    return None
+
+
+def _of_aws(error: Any) -> str:
+    response = getattr(error, "response", None) or {}
+    code = response.get("Error", {}).get("Code", type(error).__name__)
+    message = response.get("Error", {}).get("Message", str(error))
+    operation = getattr(error, "operation_name", None)
+    remedies = {
+        "AccessDenied": "The role lacks a permission; ask who manages it.",
+        "AccessDeniedException": "The role lacks a permission; ask who manages it.",
+        "ExpiredToken": "Sign in again, such as with: aws sso login",
+        "ExpiredTokenException": "Sign in again, such as with: aws sso login",
+        "NoCredentialsError": "Sign in first, such as with: aws sso login",
+        "RequestExpired": "Sign in again, and check the clock of this machine.",
+        "Throttling": "AWS asks to slow down. Try again in a minute.",
+        "ThrottlingException": "AWS asks to slow down. Try again in a minute.",
+        "UnrecognizedClientException": "Sign in again, such as with: aws sso login",
+    }
+    where = f"AWS, {operation}" if operation else "AWS"
+    return f"{where}: {code}: {message}. {remedies.get(code, '')}".rstrip()

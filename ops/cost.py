@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from cost import assumptions, book, show
-from cost.estimate import Estimate, book_for, estimate
-from ops import price_list
 from ops.common import FileOption, PreviewOption, StackOption, refuse
-from ops.stack_graph import graph_of
-from resource_graph import GraphError, ResourceGraph, read
+
+if TYPE_CHECKING:
+    from cost.estimate import Estimate
+    from resource_graph import ResourceGraph
 
 OVER = 1
 """Exit code when the price is above `--limit`."""
@@ -71,6 +70,11 @@ def cost(
     """
     if context.invoked_subcommand is not None:
         return
+    # Only now: what other commands do without takes half a second.
+    from cost import assumptions, book, show
+    from ops.stack_graph import graph_of
+    from resource_graph import GraphError, read
+
     try:
         graph = graph_of(stack, file, preview=preview)
         after = _priced(graph, profile, assume or [], region)
@@ -100,6 +104,9 @@ def refresh(
     Takes credentials that may call pricing:GetProducts. A region without a book gets
     one with the entries of eu-central-1's.
     """
+    from cost import book
+    from ops import price_list
+
     try:
         report = price_list.refresh(region)
     except (book.BookError, price_list.PriceListError) as error:
@@ -125,6 +132,9 @@ def _hold(priced: Estimate, limit: float) -> None:
 def _priced(
     graph: ResourceGraph, profile: str | None, changes: list[str], region: str | None
 ) -> Estimate:
+    from cost import assumptions
+    from cost.estimate import book_for, estimate
+
     return estimate(
         graph,
         book_for(graph, region),

@@ -10,16 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops.common import FileOption, PreviewOption, StackOption, refuse
-from ops.stack_graph import graph_of
-from policies import exceptions
-from policies.catalogue import POLICIES
-from policies.evaluate import judge
-from policies.report import as_data, show
-from resource_graph import GraphError
-
-FAILED = 1
-"""Exit code when something is open, or a policy failed itself."""
+from ops.common import FAILED, FileOption, PreviewOption, StackOption, refuse
 
 
 class Format(StrEnum):
@@ -34,9 +25,12 @@ def check(
     file: FileOption = None,
     preview: PreviewOption = False,
     accepted: Annotated[
-        Path,
-        typer.Option("--exceptions", help="Findings that are accepted, in YAML."),
-    ] = exceptions.FILE,
+        Path | None,
+        typer.Option(
+            "--exceptions",
+            help="Findings that are accepted; default policies/exceptions.yaml.",
+        ),
+    ] = None,
     output: Annotated[
         Format, typer.Option(help="For people or programs.")
     ] = Format.text,
@@ -45,10 +39,20 @@ def check(
 
     Ends with 1 when something is open, 2 when nothing could be judged.
     """
+    # Only now: what other commands do without takes half a second.
+    from ops.stack_graph import graph_of
+    from policies import exceptions
+    from policies.catalogue import POLICIES
+    from policies.evaluate import judge
+    from policies.report import as_data, show
+    from resource_graph import GraphError
+
     try:
         graph = graph_of(stack, file, preview=preview)
         known = [policy.id for policy in POLICIES]
-        judgement = judge(graph, POLICIES, exceptions.load(accepted, known))
+        judgement = judge(
+            graph, POLICIES, exceptions.load(accepted or exceptions.FILE, known)
+        )
     except (GraphError, exceptions.ExceptionsError) as error:
         refuse(str(error))
     if output is Format.json:

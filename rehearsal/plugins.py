@@ -6,21 +6,17 @@ They are downloaded where that is possible. Where it is not, those that a module
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 import json
-import platform
 import socket
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal import processes
-from rehearsal.cache import cache_root, sole_maker, staged
+from rehearsal.cache import cache_root
 from rehearsal.commands import ToolError, checked
 from rehearsal.engine import TOOLS, Engine
-from rehearsal.golang import Compiler, find_go
+from rehearsal.golang import Pinned, built
 from rehearsal.progress import Progress
 
 DOWNLOADS = "get.pulumi.com"
@@ -111,7 +107,9 @@ def _build(wanted: Mapping[str, str], home: Path, progress: Progress) -> list[st
     for name in wanted.keys() & SOURCES.keys():
         version = wanted[name]
         try:
-            built = _built(name, version, SOURCES[name], progress)
+            plugin = _plugin(name, version, SOURCES[name])
+            what = f"the plugin {name} {version}"
+            program = built(plugin, what, cache_root(), progress)
         except ToolError as error:
             raise PluginError(
                 f"The plugin {name} {version} can be neither downloaded from "
@@ -120,41 +118,20 @@ def _build(wanted: Mapping[str, str], home: Path, progress: Progress) -> list[st
         link = _executable(home, name, version)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
-        link.symlink_to(built)
+        link.symlink_to(program)
     return sorted(wanted.keys() - SOURCES.keys())
 
 
-def _built(name: str, version: str, source: Source, progress: Progress) -> Path:
-    module = TOOLS / source.module
-    cache = cache_root()
-    machine = f"{sys.platform}-{platform.machine()}"
-    kept = cache / "plugin" / f"{name}-{version}-{machine}-{_pins(module)}"
-    program = f"pulumi-resource-{name}"
-    with sole_maker(kept, progress):
-        if not (kept / program).exists():
-            go = find_go([module], cache, progress)
-            with (
-                progress.busy(f"Building the plugin {name} {version} with Go") as step,
-                staged(kept) as folder,
-                processes.Guard() as guard,
-            ):
-                Compiler(go, guard, step.update).build(
-                    module,
-                    source.package,
-                    folder / program,
-                    stamp=f"{source.version}={version}",
-                    tags=source.tags,
-                )
-    return kept / program
-
-
-def _pins(module: Path) -> str:
-    """A name for exactly this source."""
-    digest = hashlib.sha256()
-    for file in sorted(module.rglob("*")):
-        if file.is_file():
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
+def _plugin(name: str, version: str, source: Source) -> Pinned:
+    return Pinned(
+        name=f"plugin/{name}",
+        module=TOOLS / source.module,
+        package=source.package,
+        program=f"pulumi-resource-{name}",
+        version=version,
+        variable=source.version,
+        tags=source.tags,
+    )
 
 
 def _executable(home: Path, name: str, version: str) -> Path:

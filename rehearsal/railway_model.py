@@ -10,13 +10,16 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from graphql import GraphQLError
 
 _REGION: Final = "us-west2"
 _STEPS: Final = ("INITIALIZING", "BUILDING", "DEPLOYING")
+_STAY: Final = frozenset({"SUCCESS", "REMOVED"})  # what can be gone back to
 _ENDED: Final = frozenset({"SUCCESS", "FAILED", "CRASHED", "REMOVED"})
+_INSTANCE: Final = "-instance"
 _T = TypeVar("_T")
 
 
@@ -31,22 +34,32 @@ class RefusedError(GraphQLError):
 class Deployment:
     """A deployment: what was deployed, and the steps until its end.
 
-    variables, settings: as they were when it began.
+    variables, settings: as they were when it began. lines, build: what it printed, and
+    what its build did: time and text.
     """
 
     id: str
     settings: Mapping[str, Any]
     variables: Mapping[str, str]
     steps: list[str]
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    build: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def status(self) -> str:
         """The step that it is at."""
         return self.steps[0]
 
-    def look(self) -> dict[str, str]:
+    def look(self) -> dict[str, Any]:
         """Return what a query says of it; each look takes it a step further."""
-        said = {"id": self.id, "status": self.status}
+        said = {
+            "id": self.id,
+            "status": self.status,
+            "createdAt": self.at.isoformat(),
+            "canRollback": self.status in _STAY,
+            "meta": {k: v for k, v in self.settings.get("source", {}).items() if v},
+        }
         if len(self.steps) > 1:
             self.steps.pop(0)
         return said
@@ -57,7 +70,8 @@ class Service:
     """A service with its one instance.
 
     settings: by their API names. variables: those that were set. placement: region to
-    replicas. outcome: how its next deployments end.
+    replicas. outcome: how its next deployments end. metrics: measurement to its newest
+    value. proxies: public TCP ports, as domain, port there and port here.
     """
 
     id: str
@@ -70,6 +84,8 @@ class Service:
     deployments: list[Deployment] = field(default_factory=list)
     domains: list[dict[str, Any]] = field(default_factory=list)
     outcome: str = "SUCCESS"
+    metrics: dict[str, float] = field(default_factory=dict)
+    proxies: list[tuple[str, int, int]] = field(default_factory=list)
 
     @property
     def running(self) -> Deployment | None:
@@ -80,12 +96,15 @@ class Service:
 
 @dataclass
 class Volume:
-    """A volume, where it is mounted and by whom."""
+    """A volume, where it is mounted and by whom, how full it is, and its backups."""
 
     id: str
     name: str
     mount_path: str
     service_id: str | None
+    used: float = 120.0  # MB, as `size`
+    size: int = 5000
+    backups: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -111,10 +130,14 @@ class Model:
         self.projects: list[Project] = []
         self.taken: set[str] = set()
         self.resolvers: dict[str, Callable[..., Any]] = {
+            "buildLogs": self._build_logs,
             "customDomainCreate": self._custom_domain_create,
             "customDomainDelete": self._domain_delete,
             "customDomainUpdate": self._custom_domain_update,
             "deployment": self._deployment,
+            "deploymentLogs": self._logs,
+            "deploymentRollback": self._rollback,
+            "deployments": self._deployments,
             "deploymentTriggerCreate": self._trigger_create,
             "deploymentTriggerDelete": self._trigger_delete,
             "deploymentTriggers": self._triggers,
@@ -122,6 +145,7 @@ class Model:
             "domains": self._domains,
             "environment": self._environment,
             "environmentCreate": self._environment_create,
+            "metrics": self._metrics,
             "project": lambda _, id: self._project_node(self.project(id)),
             "projectCreate": self._project_create,
             "projectDelete": self._project_delete,
@@ -138,10 +162,13 @@ class Model:
             "serviceInstanceDeployV2": self._deploy,
             "serviceInstanceUpdate": self._instance_update,
             "serviceUpdate": self._service_update,
+            "tcpProxies": self._tcp_proxies,
             "variableCollectionUpsert": self._variables_set,
             "variables": self._variables,
             "volumeCreate": self._volume_create,
             "volumeDelete": self._volume_delete,
+            "volumeInstanceBackupCreate": self._volume_back_up,
+            "volumeInstanceBackupList": self._volume_backups,
             "volumeInstanceUpdate": self._volume_mount,
             "volumeUpdate": self._volume_update,
         }
@@ -393,14 +420,65 @@ class Model:
         return deployment.id
 
     def _deployment(self, _: Any, id: str) -> Any:
-        for project in self.projects:
-            for service in project.services:
-                for deployment in service.deployments:
-                    if deployment.id == id:
-                        said = deployment.look()
-                        _remove_older(service, deployment)
-                        return said
-        raise RefusedError("Deployment not found")
+        service, deployment = self._deployed(id)
+        return _seen(service, deployment)
+
+    def _deployed(self, id_: str) -> tuple[Service, Deployment]:
+        services = [s for p in self.projects for s in p.services]
+        pairs = [(s, d) for s in services for d in s.deployments]
+        return _first(pairs, "Deployment", lambda pair: pair[1].id == id_)
+
+    def _deployments(self, _: Any, input: Any, first: int = 10) -> Any:
+        service = self._service_of(input["serviceId"], input["environmentId"])
+        newest = service.deployments[: -first - 1 : -1]
+        return _connection([_seen(service, deployment) for deployment in newest])
+
+    def _rollback(self, _: Any, id: str) -> bool:
+        service, deployment = self._deployed(id)
+        if deployment.status not in _STAY:
+            raise RefusedError("Deployment cannot be rolled back to", "BAD_USER_INPUT")
+        steps = ["DEPLOYING", service.outcome]
+        again = Deployment(_id(), deployment.settings, deployment.variables, steps)
+        service.deployments.append(again)
+        return True
+
+    def _logs(
+        self,
+        _: Any,
+        deploymentId: str,
+        startDate: str | None = None,
+        limit: int | None = None,
+        **_filters: Any,
+    ) -> Any:
+        lines = self._deployed(deploymentId)[1].lines
+        return _log([x for x in lines if x[0] >= (startDate or "")], limit)
+
+    def _build_logs(
+        self, _: Any, deploymentId: str, limit: int | None = None, **_filters: Any
+    ) -> Any:
+        return _log(self._deployed(deploymentId)[1].build, limit)
+
+    def _metrics(
+        self,
+        _: Any,
+        environmentId: str,
+        serviceId: str,
+        measurements: list[str],
+        **_span: Any,
+    ) -> Any:
+        values = self._service_of(serviceId, environmentId).metrics
+        return [
+            {"measurement": name, "values": [{"ts": 1, "value": 0.0}, newest]}
+            for name in measurements
+            if name in values
+            for newest in [{"ts": 2, "value": values[name]}]
+        ]
+
+    def _tcp_proxies(self, _: Any, **target: str) -> Any:
+        return [
+            {"id": _id(), "domain": domain, "proxyPort": port, "applicationPort": own}
+            for domain, port, own in self._service_of(**target).proxies
+        ]
 
     # Variables
 
@@ -461,6 +539,22 @@ class Model:
         volume.mount_path = input.get("mountPath") or volume.mount_path
         volume.service_id = input.get("serviceId")
         return True
+
+    def _volume_backups(self, _: Any, volumeInstanceId: str) -> Any:
+        return self._volume(volumeInstanceId.removesuffix(_INSTANCE))[1].backups
+
+    def _volume_back_up(
+        self, _: Any, volumeInstanceId: str, name: str | None = None
+    ) -> Any:
+        volume = self._volume(volumeInstanceId.removesuffix(_INSTANCE))[1]
+        made = {
+            "id": _id(),
+            "name": name,
+            "createdAt": datetime.now(UTC).isoformat(),
+            "usedMB": round(volume.used),
+        }
+        volume.backups.append(made)
+        return {"workflowId": _id()}
 
     def _volume_delete(self, _: Any, volumeId: str) -> bool:
         project, volume = self._volume(volumeId)
@@ -576,14 +670,28 @@ def _service_node(project: Project, service: Service) -> dict[str, Any]:
 
 def _volume_node(volume: Volume) -> dict[str, Any]:
     return {
-        "id": f"{volume.id}-instance",
+        "id": f"{volume.id}{_INSTANCE}",
         "volumeId": volume.id,
         "serviceId": volume.service_id,
+        "currentSizeMB": volume.used,
+        "sizeMB": volume.size,
         "mountPath": volume.mount_path,
         "state": "READY",
         "isPendingDeletion": False,
         "volume": {"id": volume.id, "name": volume.name},
     }
+
+
+def _seen(service: Service, deployment: Deployment) -> dict[str, Any]:
+    """What a query says of a deployment, which may just have begun to serve."""
+    said = deployment.look()
+    _remove_older(service, deployment)
+    return said
+
+
+def _log(lines: list[tuple[str, str]], limit: int | None) -> list[dict[str, str]]:
+    found = [{"timestamp": at, "message": text} for at, text in lines]
+    return found[-limit:] if limit else found
 
 
 def _remove_older(service: Service, deployment: Deployment) -> None:

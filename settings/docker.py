@@ -14,7 +14,7 @@ from pydantic import Field
 from contract import Kind, Variable, matching
 from settings import forms
 from settings.model import CHECKS as COMMON_CHECKS
-from settings.model import Check, Group, Problem, Settings
+from settings.model import DATABASE_LOGIN, Check, Group, Problem, Settings
 
 ACCESS_KEY: Final = "BACKUP_ACCESS_KEY_ID"
 SECRET_KEY: Final = "BACKUP_SECRET_ACCESS_KEY"  # noqa: S105 - its name
@@ -272,7 +272,10 @@ class DockerSettings(Settings):
             _KEY,
             optional=True,
         ),
+        DATABASE_LOGIN,
     )
+
+    rotated: ClassVar[tuple[str, ...]] = ("DATABASE_URL", "REDIS_URL")
 
     platform: Literal["docker"] = Field(
         "docker", description="Where the app runs. Its settings are below."

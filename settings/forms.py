@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import annotated_types
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
 import cidr
@@ -414,6 +414,7 @@ KmsKeyArn = Annotated[
         )
     ),
 ]
+Generation = Annotated[int, Field(ge=1, le=9999)]
 EnvironmentValue = Annotated[str, BeforeValidator(_text_of_scalar)]
 
 

@@ -10,11 +10,22 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 import names
-from contract import APP, Kind, Variable, nearest_hint
+from contract import APP, Kind, Variable, matching, nearest_hint
 from settings import forms
 
 NAMESPACE: Final = f"{names.PROJECT}:"
 """What every key of ours begins with in a stack file."""
+
+DATABASE_LOGIN: Final = Variable(
+    "DATABASE_LOGIN",
+    Kind.OPERATOR,
+    None,
+    "Who the app is at the database, once its password was rotated. Not for you to "
+    "set: `stromhaltig secrets rotate DATABASE_URL` does.",
+    matching("a login like USER:PASSWORD", r"[^\s:@/]+:[^\s:@/]+"),
+    optional=True,
+)
+"""In one value, so that user and password never contradict each other."""
 
 _PROVIDERS: Final = ("aws:", "digitalocean:")
 """Namespaces of a provider's own settings that we read too."""
@@ -144,6 +155,9 @@ class Settings(BaseModel):
     platform_secrets: ClassVar[tuple[Variable, ...]] = ()
     """Secrets that the platform takes beside the app's; each is optional."""
 
+    rotated: ClassVar[tuple[str, ...]] = ()
+    """Variables that the platform makes up, and can make up anew."""
+
     own_domain: ClassVar[bool] = False
     """Whether the platform serves the app over HTTPS at a domain of its own."""
 
@@ -176,6 +190,18 @@ class Settings(BaseModel):
         description="Secrets that only you know, encrypted in the stack file: "
         "`pulumi config set --path --secret 'stromhaltig:secrets.NAME'`. Production "
         "needs all of them.",
+    )
+    rotations: dict[str, forms.Generation] = Field(
+        {},
+        description="How often a secret that the stack makes up was made up anew, by "
+        "its name. Counted by `stromhaltig secrets rotate`, which then rolls it out.",
+        json_schema_extra={"accepts": "names, each with a whole number"},
+    )
+    accept_previous: bool = Field(
+        False,
+        description="Give the app the JWT_SECRET before the last rotation too, so that "
+        "nobody is signed out by it. `stromhaltig secrets rotate JWT_SECRET` turns it "
+        "on, and off with `--finish`.",
     )
     decommission: bool = Field(
         False,
@@ -212,6 +238,15 @@ class Settings(BaseModel):
             for name, value in self.secrets.items()
             if APP.variable(name)
         }
+
+    @property
+    def database_login(self) -> tuple[str, str] | None:
+        """User and password of the app at the database; None for the owner's."""
+        value = self.secrets.get(DATABASE_LOGIN.name)
+        if value is None:
+            return None
+        user, _, password = value.get_secret_value().partition(":")
+        return user, password
 
     def app_value(self, name: str) -> str:
         """Return the value of one of the app's variables that has a default.
@@ -363,6 +398,34 @@ def _production_has_every_secret(settings: Settings) -> Iterator[Problem]:
         )
 
 
+def _rotations_are_of_what_is_made_up(settings: Settings) -> Iterator[Problem]:
+    generated = [variable.name for variable in APP.of_kind(Kind.GENERATED)]
+    known = (*generated, *settings.rotated)
+    for name in sorted(settings.rotations):
+        path = f"rotations.{name}"
+        if name in settings.secrets:
+            yield (
+                path,
+                f"is for a secret that is made up, and secrets.{name} is your own. "
+                "Remove one of them",
+            )
+        elif name not in known:
+            hint = nearest_hint(name, known) or f". Those are {', '.join(known)}"
+            yield path, f"no such secret that is made up here{hint}"
+
+
+def _a_previous_value_is_there(settings: Settings) -> Iterator[Problem]:
+    if settings.accept_previous and not any(
+        variable.previous and variable.name in settings.rotations
+        for variable in APP.of_kind(Kind.GENERATED)
+    ):
+        yield (
+            "accept_previous",
+            "is for a JWT_SECRET that was rotated, and rotations.JWT_SECRET is not "
+            "there. Remove it",
+        )
+
+
 def _missing(what: list[str], command: str) -> str:
     verb, pronoun = ("is", "it") if len(what) == 1 else ("are", "each")
     return f"{', '.join(sorted(what))} {verb} missing. Set {pronoun}: {command}"
@@ -379,5 +442,7 @@ CHECKS: Final = (
     Check(_production_has_every_app_value, ("environment", "app")),
     Check(_secrets_are_known_and_valid),
     Check(_production_has_every_secret, ("environment", "secrets")),
+    Check(_rotations_are_of_what_is_made_up, ("rotations", "secrets")),
+    Check(_a_previous_value_is_there, ("rotations", "accept_previous")),
 )
 """Rules of every platform."""

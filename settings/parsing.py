@@ -77,14 +77,26 @@ def load() -> Settings:
     values = {**engine.get_config_env(), **engine.CONFIG.get()}
     encrypted = {key for key in values if engine.is_config_secret(key)}
     encrypted.update(engine.get_config_secret_keys_env())
-    if _SECRETS in encrypted:
-        # The engine calls the whole key secret as soon as one value of it is.
-        encrypted.remove(_SECRETS)
-        plain = _plain_secrets(Path(f"Pulumi.{stack}.yaml"))
-        given = _decoded(values[_SECRETS])
-        names = given.keys() - plain if isinstance(given, dict) else set()
-        encrypted.update(f"{_SECRETS}.{name}" for name in names)
-    return parse(stack, values, secret_keys=encrypted)
+    keys = secret_keys(values, encrypted, Path(f"Pulumi.{stack}.yaml"))
+    return parse(stack, values, secret_keys=keys)
+
+
+def secret_keys(
+    values: Mapping[str, object], encrypted: Collection[str], stack_file: Path
+) -> set[str]:
+    """Return what is encrypted in a stack file, each secret by its path.
+
+    Args:
+        values: by full key, as the engine hands them over.
+        encrypted: keys that the engine calls secret: `stromhaltig:secrets` as soon as
+            one value in it is.
+        stack_file: tells which of them are in plain text.
+    """
+    if _SECRETS not in encrypted:
+        return set(encrypted)
+    given = _decoded(values[_SECRETS])
+    names = given.keys() - _plain_secrets(stack_file) if isinstance(given, dict) else ()
+    return {*encrypted} - {_SECRETS} | {f"{_SECRETS}.{name}" for name in names}
 
 
 def parse(

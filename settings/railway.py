@@ -258,6 +258,8 @@ class RailwaySettings(Settings):
         ),
     )
 
+    rotated: ClassVar[tuple[str, ...]] = ("REDIS_URL",)
+
     own_domain: ClassVar[bool] = True
 
     platform: Literal["railway"] = Field(

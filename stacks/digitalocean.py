@@ -148,7 +148,12 @@ def _app(
     spaces = _spaces(settings)
     registry = _registry(settings)
     generated = GeneratedSecrets(
-        name, GeneratedSecretsArgs(lengths=contract.to_generate(settings.secrets))
+        name,
+        GeneratedSecretsArgs(
+            wanted=contract.to_generate(
+                settings.secrets, settings.rotations, previous=settings.accept_previous
+            )
+        ),
     )
     secrets: dict[str, pulumi.Input[str]] = {
         **settings.app_secrets(),
@@ -218,6 +223,7 @@ def _app(
         uptime_check=uptime.check_id if uptime else None,
         registry=registry.endpoint if registry else None,
         secrets=sorted(secrets),
+        rotations=settings.rotations,
         protected=settings.protect,
     )
 

@@ -19,6 +19,7 @@ from components.docker.client import Client, ClientArgs
 from components.docker.confinement import LogRotation, mount
 from components.docker.database import HOST as DATABASE_HOST
 from components.docker.database import Database, DatabaseArgs
+from components.docker.names import CLIENT
 from components.docker.networks import Networks
 from components.docker.proxy import Proxy, ProxyArgs
 from components.docker.proxy_config import DEFAULT_CSP, ProxyConfig
@@ -28,6 +29,7 @@ from components.image import PLATFORMS, AppImage, AppImageArgs, Build
 from contract import AppContract
 from settings.docker import ACCESS_KEY, SECRET_KEY, DockerSettings
 from settings.docker import Proxy as ProxySettings
+from stacks.login import login
 from stacks.outputs import Outputs
 
 
@@ -63,7 +65,10 @@ class DockerOutputs(Outputs):
     """Name of the PostgreSQL container."""
 
     database_name: str
-    """Database, and the app's role in it."""
+    """Database, and the role that owns it."""
+
+    database_user: str
+    """Who the app is at the database: the owner, or one of two that take turns."""
 
     cache_container: pulumi.Output[str]
     """Name of the Redis container."""
@@ -124,6 +129,8 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
             memory=settings.database.memory,
             max_connections=settings.database.max_connections,
             slow_query_ms=settings.database.slow_query_ms,
+            login=login(settings),
+            generation=settings.rotations.get("DATABASE_URL", 0),
             protect=settings.protect,
             logs=logs,
         ),
@@ -136,6 +143,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
             network=networks.internal,
             memory=settings.cache.memory,
             eviction=settings.cache.eviction,
+            generation=settings.rotations.get("REDIS_URL", 0),
             logs=logs,
         ),
         opts=there,
@@ -155,7 +163,9 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
                 "DATABASE_URL": database.url,
                 "REDIS_URL": cache.url,
             },
-            generated=contract.to_generate(settings.secrets),
+            generated=contract.to_generate(
+                settings.secrets, settings.rotations, previous=settings.accept_previous
+            ),
             image=database.image,  # stays, where the app's changes with each release
             owner=contract.uid,
         ),
@@ -262,6 +272,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         proxy_container=proxy.container,
         database_container=database.container,
         database_name=database.name,
+        database_user=database.user,
         cache_container=cache.container,
         migration_container=migration.container,
         edge_network=networks.edge,
@@ -272,6 +283,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
         backup_container=backup.container,
         backups_volume=backup.volume,
         secrets=secrets.names,
+        rotations=settings.rotations,
         protected=settings.protect,
     )
 
@@ -303,7 +315,7 @@ def _proxy_config(settings: DockerSettings, contract: AppContract) -> ProxyConfi
     return ProxyConfig(
         hosts=settings.domain.hosts if settings.domain else (),
         upstream_port=contract.port,
-        client_dir=proxies.CLIENT,
+        client_dir=CLIENT,
         acme_dir=proxies.ACME if wanted.certificate == "letsencrypt" else None,
         trusted_proxies=wanted.trusted_proxies,
         api_per_second=wanted.api_per_second,

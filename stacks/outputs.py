@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 import pulumi
 
@@ -14,7 +15,10 @@ class Outputs:
     Field names are the names of the stack's outputs; `docs/outputs.md` explains them.
     """
 
+    rotations: Mapping[str, int] = field(default_factory=dict)
+    """How often each secret that is made up was rotated; those that were."""
+
     def export(self) -> None:
         """Make each field an output of the Pulumi stack."""
-        for field in fields(self):
-            pulumi.export(field.name, getattr(self, field.name))
+        for output in fields(self):
+            pulumi.export(output.name, getattr(self, output.name))

@@ -132,7 +132,12 @@ def deploy(settings: RailwaySettings, contract: AppContract) -> RailwayOutputs:
     )
     cache = _cache(settings, place)
     generated = GeneratedSecrets(
-        name, GeneratedSecretsArgs(lengths=contract.to_generate(settings.secrets))
+        name,
+        GeneratedSecretsArgs(
+            wanted=contract.to_generate(
+                settings.secrets, settings.rotations, previous=settings.accept_previous
+            )
+        ),
     )
     secrets: dict[str, pulumi.Input[str]] = {
         **settings.app_secrets(),
@@ -193,6 +198,7 @@ def deploy(settings: RailwaySettings, contract: AppContract) -> RailwayOutputs:
         uploads_volume=app.volume_id,
         secrets=app.secrets,
         config_file=config_file.as_json(built, deployed) if built else None,
+        rotations=settings.rotations,
         protected=settings.protect,
     )
 
@@ -242,6 +248,7 @@ def _cache(settings: RailwaySettings, place: Place) -> Cache | None:
             memory=wanted.memory,
             eviction=wanted.eviction,
             volume=wanted.volume,
+            generation=settings.rotations.get("REDIS_URL", 0),
         ),
     )
 

@@ -27,6 +27,12 @@ OPERATORS = {
     if variable.kind is Kind.OPERATOR
 }
 
+ROTATED: dict[str, Any] = {
+    "rotations": {"JWT_SECRET": 2, "HEALTH_CHECK_TOKEN": 1},
+    "accept_previous": True,
+}
+"""What `stromhaltig secrets rotate` leaves in a stack file."""
+
 WEBHOOK = "https://hooks.slack.com/services/T0/B0/x"
 EVERYTHING: dict[str, Any] = {
     "cdn": {},

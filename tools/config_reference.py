@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 
 from contract import APP, GENERATED_LENGTH, Kind, Variable
 from settings import NAMESPACE, PLATFORMS, Settings, forms
-from settings.model import Group
+from settings.model import DATABASE_LOGIN, Group
 
 ROOT: Final = Path(__file__).parent.parent
 BEGIN: Final = "<!-- config:begin -->"
@@ -164,7 +164,7 @@ def _variables() -> Iterator[str]:
         [
             (
                 f"`{variable.name}`",
-                f"`{variable.default}`" if variable.default else "an address",
+                f"`{variable.default}`" if variable.default else variable.rule.says,
                 variable.description,
             )
             for variable in APP.of_kind(Kind.PLATFORM)
@@ -181,6 +181,8 @@ def _secrets() -> list[Variable]:
 
 
 def _source(variable: Variable) -> str:
+    if variable == DATABASE_LOGIN:
+        return "`stromhaltig secrets rotate`"
     if variable.optional:
         return "you, where it is used"
     if variable.kind is Kind.OPERATOR:

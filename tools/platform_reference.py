@@ -35,7 +35,7 @@ from resource_types import (
 from settings import PLATFORMS, parse
 from settings.railway import TOKEN, Github, Service
 from tests.graph import Graph, Recorded
-from tests.stacks import IMAGE, OPERATORS, deploy, review
+from tests.stacks import IMAGE, OPERATORS, ROTATED, deploy, review
 
 ROOT: Final = Path(__file__).parent.parent
 BEGIN: Final = "<!-- railway-file:begin -->"
@@ -95,7 +95,7 @@ class Column:
 
 def _aws() -> Column:
     """ECS, with a server of its own for each address."""
-    graph = deploy("production")
+    graph = deploy("production", **ROTATED)
     name = "stromhaltig-production"
     schedules = graph.all("aws:scheduler/schedule:Schedule")
     jobs = {s.name.removeprefix(f"{name}-"): s["scheduleExpression"] for s in schedules}
@@ -112,7 +112,7 @@ def _aws() -> Column:
 
 def _aws_review() -> Column:
     """ECS, on what another stack has."""
-    graph = review()
+    graph = review(**ROTATED)
     server = graph.exports["database_endpoint"].partition(":")[0]
     makers = {server: "a database in the base's RDS instance"}
     return _ecs(graph, "review", makers, {"jobs": NONE, "client": "by the app"})
@@ -399,6 +399,7 @@ def _graph(stack: str, told: Mapping[str, Any] | None = None) -> Graph:
         "stromhaltig:image": {"ref": IMAGE},
         "stromhaltig:app": {"SMTP_HOST": "smtp.example.org"},
         "stromhaltig:secrets": OPERATORS,
+        **{f"stromhaltig:{key}": value for key, value in ROTATED.items()},
     }
     for key, value in (*every.items(), *(told or {}).items()):
         group = isinstance(value, dict)

@@ -56,18 +56,25 @@ function signToken(userId: string, config: Config): string {
  * @throws HttpError 401 for a token that is not ours, has expired, or whose user is gone.
  */
 export async function authenticate({ config, pool }: Services, token: string): Promise<{ user: User; expires: Date }> {
-  const { sub, exp } = verifyToken(token, config.JWT_SECRET);
+  const { sub, exp } = verifyToken(token, config);
   const { rows } = await pool.query<User>('SELECT id, email FROM users WHERE id = $1', [sub]);
   if (!rows[0]) throw new HttpError(401, 'The account is gone');
   return { user: rows[0], expires: new Date(exp * 1000) };
 }
 
-function verifyToken(token: string, secret: string): z.output<typeof claims> {
-  try {
-    return claims.parse(jwt.verify(token, secret, { algorithms: ['HS256'] }));
-  } catch (error) {
-    throw new HttpError(401, error instanceof jwt.TokenExpiredError ? 'The session has expired' : 'The token is not valid');
+/** By the key that signs, or else by the one before it: a rotation signs nobody out. */
+function verifyToken(token: string, config: Config): z.output<typeof claims> {
+  const keys = [config.JWT_SECRET, config.JWT_SECRET_PREVIOUS].filter((key) => key !== undefined);
+  let refusal: unknown;
+  for (const key of keys) {
+    try {
+      return claims.parse(jwt.verify(token, key, { algorithms: ['HS256'] }));
+    } catch (error) {
+      // That it has expired is only said of a token whose signature is right.
+      if (!(refusal instanceof jwt.TokenExpiredError)) refusal = error;
+    }
   }
+  throw new HttpError(401, refusal instanceof jwt.TokenExpiredError ? 'The session has expired' : 'The token is not valid');
 }
 
 /** Lets only those through who carry a Bearer token. */

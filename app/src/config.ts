@@ -18,6 +18,7 @@ export type Environment = Record<string, string | undefined>;
 const SECRETS: readonly string[] = [
   'DATABASE_URL',
   'JWT_SECRET',
+  'JWT_SECRET_PREVIOUS',
   'GEMINI_API_KEY',
   'OPENAI_API_KEY',
   'SMTP_PASS',
@@ -96,6 +97,8 @@ export const schema = z.object({
   /** Milliseconds. */
   DB_IDLE_TIMEOUT: integer(1000, 3_600_000).prefault('30000'),
   JWT_SECRET: atLeast(32),
+  /** Signed sessions before JWT_SECRET was rotated. Accepted, and signs none. */
+  JWT_SECRET_PREVIOUS: atLeast(32).optional(),
   /** Seconds. */
   JWT_EXPIRES_IN: duration.prefault('24h'),
   BCRYPT_SALT_ROUNDS: integer(10, 15).prefault('12'),

@@ -1,7 +1,7 @@
 /** Migrations: plain SQL files, each applied once, in order, in its own transaction. */
 
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 
@@ -219,7 +219,7 @@ async function readRollback(row: Applied, migrations: Migration[]) {
   if (!migration) {
     throw new MigrationError(`${row.name} was applied by a newer release. Roll it back with that release`);
   }
-  const file = path.join(path.dirname(migration.file), 'rollback', path.basename(migration.file));
+  const file = rollbackFile(migration);
   try {
     const sql = await readFile(file, 'utf8');
     refuseTransactionControl(file, sql);
@@ -228,6 +228,15 @@ async function readRollback(row: Applied, migrations: Migration[]) {
     if (error instanceof MigrationError) throw error;
     throw new MigrationError(`${file}: cannot be read, so ${row.name} cannot be rolled back. Nothing was changed`);
   }
+}
+
+/** Whether there is a script that undoes a migration. */
+export async function isReversible(migration: Migration): Promise<boolean> {
+  return access(rollbackFile(migration)).then(() => true, () => false);
+}
+
+function rollbackFile({ file }: Migration): string {
+  return path.join(path.dirname(file), 'rollback', path.basename(file));
 }
 
 /** Run while no other run works on this database; wait for one that does. */

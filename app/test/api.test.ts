@@ -145,6 +145,29 @@ describe('signing in', () => {
     await refused(await app.fetch('/api/auth/me', { headers: gone }), 401, /gone/);
   });
 
+  test('a rotation of the key signs nobody out while the one before is accepted', async () => {
+    const [old, key] = ['o'.repeat(32), 'n'.repeat(32)];
+    const before = await App.launch({ DATABASE_URL: app.databaseUrl, JWT_SECRET: old });
+    const session = await before.signIn('rosa@example.org');
+    const during = await App.launch({ DATABASE_URL: app.databaseUrl, JWT_SECRET: key, JWT_SECRET_PREVIOUS: old });
+    assert.equal((await during.fetch('/api/auth/me', { headers: session })).status, 200);
+
+    const renewed = await during.signIn('rudi@example.org');
+    await refused(await before.fetch('/api/auth/me', { headers: renewed }), 401, /not valid/);
+    const after = await App.launch({ DATABASE_URL: app.databaseUrl, JWT_SECRET: key });
+    assert.equal((await after.fetch('/api/auth/me', { headers: renewed })).status, 200);
+    await refused(await after.fetch('/api/auth/me', { headers: session }), 401, /not valid/);
+  });
+
+  test('a session that was signed by the key before ends when it says', async () => {
+    const old = 'o'.repeat(32);
+    const before = await App.launch({ DATABASE_URL: app.databaseUrl, JWT_SECRET: old, JWT_EXPIRES_IN: '1s' });
+    const session = await before.signIn('emil@example.org');
+    const during = await App.launch({ DATABASE_URL: app.databaseUrl, JWT_SECRET: 'n'.repeat(32), JWT_SECRET_PREVIOUS: old });
+    await sleep(1100);
+    await refused(await during.fetch('/api/auth/me', { headers: session }), 401, /expired/);
+  });
+
   function unsignedToken(): string {
     const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
     return `${encode({ alg: 'none', typ: 'JWT' })}.${encode({ sub: crypto.randomUUID(), exp: 4e9 })}.`;

@@ -214,6 +214,37 @@ SAVEPOINT here; ROLLBACK TO SAVEPOINT here;`,
     assert.match(after.stdout, /003_enhanced_logging {2}applied \d{4}-.*\nThe database is at version 003; 0 pending\n$/);
   });
 
+  test('status --json tells programs all of it, in one line: what can be undone, too', async () => {
+    writeFileSync(file('004_newer'), 'CREATE TABLE newer ();');
+    await migrate('up');
+    rmSync(file('004_newer'));
+    rmSync(file('rollback/002_quiz_system'));
+    const ahead = await migrate('status', '--json');
+    assert.equal(ahead.code, 0);
+    assert.match(ahead.stdout, /^\{.*\}\n$/);
+    const { migrations } = JSON.parse(ahead.stdout) as { migrations: Record<string, unknown>[] };
+    assert.deepEqual(
+      migrations.map(({ version, name, state, reversible }) => [version, name, state, reversible]),
+      [
+        [1, '001_initial_schema', 'applied', true],
+        [2, '002_quiz_system', 'applied', false],
+        [3, '003_enhanced_logging', 'applied', true],
+        [4, '004_newer', 'unknown', false],
+      ],
+    );
+    assert.match(String(migrations[0]?.['appliedAt']), /^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/);
+  });
+
+  test('status --json tells what is pending, by exit code too', async () => {
+    const before = await migrate('status', '--json');
+    assert.equal(before.code, 2);
+    const { migrations } = JSON.parse(before.stdout) as { migrations: Record<string, unknown>[] };
+    assert.deepEqual(
+      migrations.map(({ name, state, appliedAt }) => [name, state, appliedAt]),
+      NAMES.map((name) => [name, 'pending', null]),
+    );
+  });
+
   test('rollback undoes the last one, or everything above a version, and up does it again', async () => {
     await migrate('up');
     const last = await migrate('rollback');
@@ -248,11 +279,11 @@ SAVEPOINT here; ROLLBACK TO SAVEPOINT here;`,
     assert.equal((await rows()).length, 3);
   });
 
-  for (const args of [[], ['sideways'], ['up', 'now'], ['up', '--to', '1'], ['rollback', '--to', 'x'], ['up', '--force']]) {
+  for (const args of [[], ['sideways'], ['up', 'now'], ['up', '--to', '1'], ['up', '--json'], ['rollback', '--to', 'x'], ['up', '--force']]) {
     test(`migrate ${args.join(' ')} is answered with the usage`, async () => {
       const { code, stderr } = await migrate(...args);
       assert.equal(code, 64);
-      assert.match(stderr, /^Usage: migrate up \| status \| rollback/);
+      assert.match(stderr, /^Usage: migrate up \| status \[--json\] \| rollback/);
     });
   }
 

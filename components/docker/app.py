@@ -16,9 +16,7 @@ from components.docker.confinement import (
     duration,
     mount,
 )
-
-HOST = "app"
-"""Name of all containers of the app on their networks, whatever they run."""
+from components.docker.names import APP
 
 _CPU_UNITS = 1024  # of one core, as AWS counts
 
@@ -91,7 +89,7 @@ class App(pulumi.ComponentResource):
             name=f"{name}-uploads",
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
-        host = pulumi.Output.concat(HOST, "-", self._release(name, args))
+        host = pulumi.Output.concat(APP, "-", self._release(name, args))
         containers = [
             self._container(f"{name}-app-{number}", args, uploads, host)
             for number in range(args.replicas)
@@ -131,7 +129,7 @@ class App(pulumi.ComponentResource):
             envs=args.environment,
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(
-                    name=args.edge, aliases=[HOST, host]
+                    name=args.edge, aliases=[APP, host]
                 ),
                 docker.ContainerNetworksAdvancedArgs(name=args.internal),
             ],

@@ -15,6 +15,7 @@ from components.docker.confinement import (
     mount,
 )
 from components.docker.files import Files, FilesArgs
+from components.generated_secrets import keepers
 
 HOST = "cache"
 """Name that other containers find it by."""
@@ -34,6 +35,7 @@ class CacheArgs:
         log, changed pages exist twice.
     eviction: Redis' `maxmemory-policy`.
     logs: how much of its output is kept.
+    generation: how often the password was made up anew.
     """
 
     image: pulumi.Input[str]
@@ -41,6 +43,7 @@ class CacheArgs:
     logs: LogRotation
     memory: int = 128
     eviction: str = "volatile-lru"
+    generation: int = 0
 
 
 class Cache(pulumi.ComponentResource):
@@ -69,7 +72,11 @@ class Cache(pulumi.ComponentResource):
             f"{name}-cache", name=args.image, keep_locally=True, opts=child
         )
         password = random.RandomPassword(
-            f"{name}-cache", length=32, special=False, opts=child
+            f"{name}-cache",
+            length=32,
+            special=False,
+            keepers=keepers(args.generation),
+            opts=child,
         ).result
         config = Files(
             f"{name}-cache-config",

@@ -19,6 +19,8 @@ from components.docker.confinement import (
 )
 from components.docker.files import Files, FilesArgs
 from components.docker.task import Task, TaskArgs
+from components.generated_secrets import keepers
+from components.login import Login
 
 HOST = "database"
 """Name that other containers find it by."""
@@ -45,6 +47,8 @@ class DatabaseArgs:
     slow_query_ms: milliseconds from which a statement is logged.
     protect: whether Pulumi refuses to delete the data.
     logs: how much of its output is kept.
+    login: who the app is; None for the owner, ROLE.
+    generation: how often the owner's password was made up anew.
     """
 
     image: pulumi.Input[str]
@@ -54,6 +58,8 @@ class DatabaseArgs:
     max_connections: int = 100
     slow_query_ms: int = 1000
     protect: bool = True
+    login: Login | None = None
+    generation: int = 0
 
 
 class Database(pulumi.ComponentResource):
@@ -69,10 +75,13 @@ class Database(pulumi.ComponentResource):
     """DATABASE_URL of the app; secret."""
 
     password: pulumi.Output[str]
-    """Password of the app's role; secret."""
+    """Password of the role that owns the database; secret."""
 
     name: str
-    """Database, and the app's role in it."""
+    """Database, and the role that owns it."""
+
+    user: str
+    """Who the app is."""
 
     image: pulumi.Output[str]
     """ID of the image."""
@@ -93,7 +102,7 @@ class Database(pulumi.ComponentResource):
             f"{name}-database", name=args.image, keep_locally=True, opts=child
         )
         admin = self._password(f"{name}-database-admin")
-        password = self._password(f"{name}-database")
+        password = self._password(f"{name}-database", args.generation)
         secrets = Files(
             f"{name}-database-secrets",
             FilesArgs(
@@ -150,12 +159,14 @@ class Database(pulumi.ComponentResource):
             opts=after_the_old(self),
         )
 
+        login = args.login or Login(user=ROLE, password=password)
         self.password = password
+        self.user = login.user
         self.url = pulumi.Output.secret(
             # A bridge within one host: nothing to encrypt, nobody to listen.
             pulumi.Output.concat(
-                f"postgresql://{ROLE}:",
-                password,
+                f"postgresql://{login.user}:",
+                login.password,
                 f"@{HOST}:5432/{ROLE}?sslmode=disable",
             )
         )
@@ -209,11 +220,12 @@ class Database(pulumi.ComponentResource):
             opts=child,
         )
 
-    def _password(self, name: str) -> pulumi.Output[str]:
+    def _password(self, name: str, generation: int = 0) -> pulumi.Output[str]:
         generated = random.RandomPassword(
             name,
             length=32,
             special=False,  # the password is part of a URL
+            keepers=keepers(generation),
             opts=pulumi.ResourceOptions(parent=self),
         )
         return generated.result

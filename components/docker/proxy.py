@@ -18,11 +18,9 @@ from components.docker.confinement import (
     mount,
 )
 from components.docker.files import Files, FilesArgs
+from components.docker.names import CLIENT
 from components.docker.proxy_config import ProxyConfig, render, version
 from components.docker.task import Task, TaskArgs
-
-CLIENT = "/srv/client"
-"""Where the client's files are mounted."""
 
 ACME = "/var/www/acme"
 """Where the answers to Let's Encrypt are mounted, if it is asked."""

@@ -94,8 +94,9 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
             "Stromhaltig ist gerade nicht erreichbar. Bitte gleich noch einmal.",
         ),
         503: (
-            "The app is not ready; try again soon",
-            "Stromhaltig ist gerade nicht erreichbar. Bitte gleich noch einmal.",
+            "The site is under maintenance; see Retry-After",
+            "Stromhaltig wird gerade gewartet. Bitte versuchen Sie es in einigen "
+            "Minuten noch einmal.",
         ),
         504: (
             "The app takes too long",
@@ -107,6 +108,12 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
 
 Requests that nginx cannot read have no address yet, and get its own short page.
 """
+
+MAINTENANCE_FLAG: Final = ".maintenance"
+"""File in the client's directory; while it is there, visitors get a page with 503. It
+is hidden, so it is neither served nor cleaned up by what publishes the client."""
+
+_MAINTENANCE_RETRY: Final = 120  # seconds until visitors should try again
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)
 _KEEPALIVE_MIN_TIMEOUT: Final = (1, 27, 4)
@@ -225,6 +232,8 @@ def _render(config: ProxyConfig, version: str) -> str:
         envelope=ENVELOPE,
         media_types=MEDIA_TYPES,
         errors=ERRORS,
+        maintenance_flag=MAINTENANCE_FLAG,
+        maintenance_retry=_MAINTENANCE_RETRY,
         login_retry=-(-60 // config.login_per_minute),
         http2_directive=nginx >= _HTTP2_DIRECTIVE,
         keeps_connections=nginx >= _KEEPALIVE_MIN_TIMEOUT,

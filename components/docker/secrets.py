@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_random as random
 
 from components.docker.files import Files, FilesArgs
+from components.generated_secrets import made_up
+from contract import Generated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,13 +17,13 @@ class SecretsArgs:
     """Which secrets there are.
 
     given: variable to value, from the operator and from other components.
-    generated: variable to the number of letters and digits to make up.
+    generated: variable to what is made up for it.
     image: any image that is on the host.
     owner: numeric user that the app runs as; nobody else may read the files.
     """
 
     given: Mapping[str, pulumi.Input[str]]
-    generated: Mapping[str, int]
+    generated: Mapping[str, Generated]
     image: pulumi.Input[str]
     owner: int
 
@@ -52,13 +53,8 @@ class Secrets(pulumi.ComponentResource):
             variable: pulumi.Output.secret(value)
             for variable, value in args.given.items()
         }
-        for variable, length in args.generated.items():
-            values[variable] = random.RandomPassword(
-                f"{name}-{variable.lower().replace('_', '-')}",
-                length=length,
-                special=False,
-                opts=child,
-            ).result
+        for variable, wanted in args.generated.items():
+            values[variable] = made_up(name, wanted, parent=self)
         files = Files(
             f"{name}-secrets",
             FilesArgs(image=args.image, files=values, owner=args.owner),

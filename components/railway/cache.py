@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
+from components.generated_secrets import keepers
 from components.railway.access import Place
 from components.railway.service import Deploy, Image, Mount, Service, ServiceArgs
 
@@ -24,6 +25,7 @@ class CacheArgs:
     memory: MiB of data.
     eviction: Redis' `maxmemory-policy`.
     volume: whether it keeps an append-only file, on a volume.
+    generation: how often the password was made up anew.
     """
 
     place: Place
@@ -33,6 +35,7 @@ class CacheArgs:
     memory: int = 128
     eviction: str = "volatile-lru"
     volume: bool = True
+    generation: int = 0
 
 
 class Cache(pulumi.ComponentResource):
@@ -57,7 +60,11 @@ class Cache(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
 
         password = random.RandomPassword(
-            f"{name}-cache", length=32, special=False, opts=child
+            f"{name}-cache",
+            length=32,
+            special=False,
+            keepers=keepers(args.generation),
+            opts=child,
         ).result
         service = Service(
             f"{name}-cache",

@@ -237,6 +237,71 @@ mutation serviceInstanceDeployV2($serviceId: String!, $environmentId: String!) {
 }""",
 )
 
+DEPLOYMENTS: Final = Operation(
+    name="deployments",
+    repeatable=True,
+    text="""
+query deployments($environmentId: String!, $serviceId: String!) {
+  deployments(
+    input: { environmentId: $environmentId, serviceId: $serviceId }
+    first: 10
+  ) {
+    edges { node { id status createdAt canRollback meta } }
+  }
+}""",
+)
+
+ROLLBACK: Final = Operation(
+    name="deploymentRollback",
+    text="mutation deploymentRollback($id: String!) { deploymentRollback(id: $id) }",
+)
+
+LOGS: Final = Operation(
+    name="deploymentLogs",
+    repeatable=True,
+    text="""
+query deploymentLogs($deploymentId: String!, $startDate: DateTime, $limit: Int) {
+  deploymentLogs(deploymentId: $deploymentId, startDate: $startDate, limit: $limit) {
+    timestamp message severity
+  }
+}""",
+)
+
+BUILD_LOGS: Final = Operation(
+    name="buildLogs",
+    repeatable=True,
+    text="""
+query buildLogs($deploymentId: String!, $limit: Int) {
+  buildLogs(deploymentId: $deploymentId, limit: $limit) { timestamp message }
+}""",
+)
+
+METRICS: Final = Operation(
+    name="metrics",
+    repeatable=True,
+    text="""
+query metrics($environmentId: String!, $serviceId: String!, $startDate: DateTime!) {
+  metrics(
+    environmentId: $environmentId
+    serviceId: $serviceId
+    startDate: $startDate
+    measurements: [CPU_USAGE, CPU_LIMIT, MEMORY_USAGE_GB, MEMORY_LIMIT_GB]
+    sampleRateSeconds: 60
+  ) { measurement values { ts value } }
+}""",
+)
+
+TCP_PROXIES: Final = Operation(
+    name="tcpProxies",
+    repeatable=True,
+    text="""
+query tcpProxies($environmentId: String!, $serviceId: String!) {
+  tcpProxies(environmentId: $environmentId, serviceId: $serviceId) {
+    domain proxyPort applicationPort deletedAt
+  }
+}""",
+)
+
 # Variables
 
 VARIABLES: Final = Operation(
@@ -271,7 +336,8 @@ VOLUMES: Final = Operation(
 query environment($id: String!, $projectId: String!) {
   environment(id: $id, projectId: $projectId) {
     volumeInstances(first: 100) { edges { node {
-      volumeId serviceId mountPath state deletedAt isPendingDeletion
+      id volumeId serviceId mountPath state deletedAt isPendingDeletion
+      currentSizeMB sizeMB
       volume { name }
     } } }
   }
@@ -309,6 +375,27 @@ mutation volumeInstanceUpdate(
     environmentId: $environmentId
     input: $input
   )
+}""",
+)
+
+VOLUME_BACKUPS: Final = Operation(
+    name="volumeInstanceBackupList",
+    repeatable=True,
+    text="""
+query volumeInstanceBackupList($volumeInstanceId: String!) {
+  volumeInstanceBackupList(volumeInstanceId: $volumeInstanceId) {
+    id name createdAt usedMB
+  }
+}""",
+)
+
+VOLUME_BACK_UP: Final = Operation(
+    name="volumeInstanceBackupCreate",
+    text="""
+mutation volumeInstanceBackupCreate($volumeInstanceId: String!, $name: String) {
+  volumeInstanceBackupCreate(volumeInstanceId: $volumeInstanceId, name: $name) {
+    workflowId
+  }
 }""",
 )
 

@@ -14,6 +14,7 @@ from rehearsal.provider.row import Aws
 from rehearsal.pulumi_cli import Event
 from rehearsal.stages import aws_inventory
 from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
+from resource_types import DATA
 
 _NOBODY = "rehearsal@stromhaltig.invalid"
 
@@ -38,17 +39,7 @@ class AwsStage:
         "how long AWS takes (the emulator answers at once)",
     )
 
-    data_types = frozenset(
-        {
-            "aws:backup/vault:Vault",
-            "aws:efs/fileSystem:FileSystem",
-            "aws:ecr/repository:Repository",
-            "aws:kms/key:Key",
-            "aws:rds/instance:Instance",
-            "aws:s3/bucket:Bucket",
-            "aws:secretsmanager/secret:Secret",
-        }
-    )
+    data_types = DATA["aws"]
 
     options: Mapping[str, str] = {
         "autoscaling": "stromhaltig:aws:Autoscaling",

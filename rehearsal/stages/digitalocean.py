@@ -13,9 +13,7 @@ from rehearsal.cloud import EmbeddedCloud
 from rehearsal.provider.digitalocean import (
     ACTIVE,
     APP,
-    BUCKET,
     CLUSTER,
-    DATABASE,
     DEPLOYMENT,
     FAILED,
     FIREWALL,
@@ -25,7 +23,7 @@ from rehearsal.provider.ledger import Entry
 from rehearsal.provider.recorded import STATE_ONLY
 from rehearsal.pulumi_cli import Event
 from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
-from resource_types import PASSWORD
+from resource_types import DATA, PASSWORD
 
 NOWHERE = "http://127.0.0.1:9"
 """An address of this machine at which nobody answers, for the API's."""
@@ -72,7 +70,7 @@ class DigitalOceanStage:
         "that databases are reached, fail over and can be restored",
         "how long DigitalOcean takes (the record answers at once)",
     )
-    data_types = frozenset({BUCKET, CLUSTER, DATABASE, USER})
+    data_types = DATA["digitalocean"]
 
     options: Mapping[str, str] = {
         "cache": "stromhaltig:digitalocean:ManagedCache",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.error import URLError
 
-from components.docker.app import HOST as APP
+from components.docker.names import APP
 from rehearsal.cloud import EmbeddedCloud
 from rehearsal.provider.docker import CONTAINER, IMAGE, NETWORK, VOLUME
 from rehearsal.provider.docker_build import IMAGE as BUILD
@@ -15,7 +15,7 @@ from rehearsal.provider.ledger import Entry
 from rehearsal.provider.recorded import STATE_ONLY
 from rehearsal.pulumi_cli import Event
 from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
-from resource_types import PASSWORD
+from resource_types import DATA, PASSWORD
 
 ADDRESS = "ssh://deploy@docker-host.invalid"
 """A host that nobody can reach, so that nothing is."""
@@ -56,7 +56,7 @@ class DockerStage:
         "that Docker takes it all (looked for: clashes of names and ports, and what is "
         "used before it is made or deleted while it is used)",
     )
-    data_types = frozenset({VOLUME})
+    data_types = DATA["docker"]
 
     options: Mapping[str, str] = {}
 

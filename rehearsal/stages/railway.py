@@ -20,7 +20,7 @@ from rehearsal.cloud import EmbeddedCloud
 from rehearsal.provider.recorded import STATE_ONLY
 from rehearsal.pulumi_cli import Event
 from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
-from resource_types import PASSWORD
+from resource_types import DATA, PASSWORD
 from settings.railway import TOKEN
 from stacks.railway import APP
 
@@ -49,7 +49,7 @@ class RailwayStage:
         "that domains are verified, and certificates issued",
         "that data on volumes lasts, and that the app may write to its own",
     )
-    data_types = frozenset({PROJECT, VOLUME})
+    data_types = DATA["railway"]
 
     options: Mapping[str, str] = {"cache": "stromhaltig:railway:Cache"}
 

@@ -31,7 +31,7 @@ from settings.aws.options import (
     Reviews,
     Uploads,
 )
-from settings.model import Settings
+from settings.model import DATABASE_LOGIN, Settings
 
 SLACK_WEBHOOK: Final = Variable(
     "SLACK_WEBHOOK_URL",
@@ -66,7 +66,9 @@ class OnAws(Settings):
 class AwsSettings(OnAws):
     """A stack's settings on AWS."""
 
-    platform_secrets: ClassVar[tuple[Variable, ...]] = (SLACK_WEBHOOK,)
+    platform_secrets: ClassVar[tuple[Variable, ...]] = (SLACK_WEBHOOK, DATABASE_LOGIN)
+
+    rotated: ClassVar[tuple[str, ...]] = ("DATABASE_URL", "REDIS_URL")
 
     platform: Literal["aws"] = Field(
         "aws", description="Where the app runs. Its settings are below."

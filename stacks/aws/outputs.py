@@ -71,6 +71,9 @@ class AwsOutputs(Outputs):
     database_name: pulumi.Output[str]
     """Database inside the instance."""
 
+    database_user: str
+    """Who the app is at the database: the owner, or one of two that take turns."""
+
     final_snapshot: pulumi.Output[str | None]
     """Snapshot that deleting the database leaves; null when it leaves none."""
 

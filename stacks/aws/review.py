@@ -51,7 +51,11 @@ def deploy(settings: ReviewSettings, contract: AppContract) -> ReviewOutputs:
             kms_key_arn=base.key,
             account_id=base.account,
             recovery_window_days=0,
-            generated=contract.to_generate(settings.secrets),
+            generated=contract.to_generate(
+                settings.secrets,
+                settings.rotations,
+                previous=settings.accept_previous,
+            ),
             provided={"DATABASE_URL": connection.url, **settings.app_secrets()},
         ),
     )

@@ -49,6 +49,10 @@ from stacks.aws import edge, operations
 from stacks.aws.deployers import deployers
 from stacks.aws.outputs import AwsOutputs
 from stacks.aws.regions import GLOBAL, is_abroad, provider
+from stacks.login import login
+
+ADMIN_URL = "DATABASE_ADMIN_URL"
+"""Secret beside the app's: the database for who administers it."""
 
 ARCHITECTURES: Mapping[str, Literal["ARM64", "X86_64"]] = {
     "arm64": "ARM64",
@@ -242,6 +246,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         database=database.identifier,
         database_endpoint=database.endpoint,
         database_name=database.database_name,
+        database_user=database.user,
         final_snapshot=database.final_snapshot_identifier,
         cache=cache.replication_group_id if cache else None,
         uploads=uploads.file_system_id if uploads else None,
@@ -284,6 +289,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         vpc=network.vpc_id,
         outgoing_ips=network.nat_public_ips,
         key=key.arn,
+        rotations=settings.rotations,
         protected=settings.protect,
     )
 
@@ -351,6 +357,8 @@ def _database(
         ssl_mode=wanted.ssl_mode,
         slow_query_ms=wanted.slow_query_ms,
         log_retention_days=wanted.log_retention_days,
+        login=login(settings),
+        generation=settings.rotations.get("DATABASE_URL", 0),
     )
 
 
@@ -401,8 +409,14 @@ def _secrets(
     database: Database,
     cache: Cache | None,
 ) -> SecretsArgs:
+    generated = contract.to_generate(
+        settings.secrets, settings.rotations, previous=settings.accept_previous
+    )
+    previous = [name for name, wanted in generated.items() if name != wanted.variable]
     of_options: dict[str, pulumi.Input[str]] = {
         **({"REDIS_URL": cache.url} if cache else {}),
+        # Once the app is somebody else, DATABASE_URL tells nobody who owns it all.
+        **({ADMIN_URL: database.admin_url} if settings.database_login else {}),
         **_webhook(settings),
     }
     return SecretsArgs(
@@ -410,13 +424,13 @@ def _secrets(
         kms_key_arn=key.arn,
         account_id=account_id,
         recovery_window_days=settings.secret_recovery_days,
-        generated=contract.to_generate(settings.secrets),
+        generated=generated,
         provided={
             "DATABASE_URL": database.url,
             **of_options,
             **settings.app_secrets(),
         },
-        passing=list(of_options),
+        passing=[*of_options, *previous],
     )
 
 
@@ -540,6 +554,9 @@ def _reviews(
     wanted, domain = settings.reviews, settings.domain
     if wanted is None or domain is None or domain.zone_id is None or not certificate:
         return None
+    # The app is the administrator, until its password was rotated.
+    entries = secrets.entries
+    administrator = entries.get(ADMIN_URL) or entries["DATABASE_URL"]
     return ReviewHost(
         settings.name,
         ReviewHostArgs(
@@ -554,7 +571,7 @@ def _reviews(
             load_balancer_group_id=groups.load_balancer_id,
             database_group_id=groups.database_id,
             app_port=contract.port,
-            administrator_secret_arn=secrets.entries["DATABASE_URL"].arn,
+            administrator_secret_arn=administrator.arn,
             secrets_prefix=names.secrets(""),
             kms_key_arn=key.arn,
             connections=wanted.connections,
@@ -605,6 +622,7 @@ def _cache(
             final_snapshot=wanted.final_snapshot,
             max_memory_policy=wanted.max_memory_policy,
             log_retention_days=settings.logs.retention_days,
+            generation=settings.rotations.get("REDIS_URL", 0),
         ),
     )
 

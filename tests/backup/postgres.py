@@ -8,10 +8,11 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tools.servers import which
 
@@ -23,10 +24,14 @@ ROLE = "stromhaltig"
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """A running server. Its superuser has the password that `passfile` holds."""
+    """A running server. Its superuser has the password that `passfile` holds.
+
+    control: pg_ctl with what it needs to start and stop this one.
+    """
 
     port: int
     passfile: Path
+    control: tuple[str | Path, ...]
 
     def environment(self, database: str) -> dict[str, str]:
         """Variables that lead every PostgreSQL program to a database."""
@@ -43,6 +48,10 @@ class Postgres:
         name = f"test_{uuid.uuid4().hex[:12]}"
         Database(self, "postgres").sql(f"CREATE DATABASE {name}")
         return Database(self, name)
+
+    def restart(self) -> None:
+        """Stop as a crash would, and start again."""
+        _run(_user(), *self.control, "-m", "immediate", "restart")
 
 
 @dataclass(frozen=True)
@@ -109,10 +118,14 @@ class Database:
 
 
 @contextmanager
-def postgres(password: str) -> Iterator[Postgres]:
-    """Start a server in a directory of its own; stop and remove it afterwards."""
-    root = os.geteuid() == 0
-    user = NOBODY if root else os.geteuid()
+def postgres(
+    password: str, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Postgres]:
+    """Start a server in a directory of its own; stop and remove it afterwards.
+
+    settings: of postgresql.conf, beside those that tests need.
+    """
+    user = _user()
     directory = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
         passfile = directory / "pgpass"
@@ -130,19 +143,29 @@ def postgres(password: str) -> Iterator[Postgres]:
             "--no-sync",
         )
         port = _free_port()
-        options = (
-            f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off "
-            f"-c unix_socket_directories={directory}"
+        all_settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "fsync": "off",
+            "unix_socket_directories": str(directory),
+            **settings,
+        }
+        options = " ".join(f"-c {key}={value}" for key, value in all_settings.items())
+        control = (
+            *(which("pg_ctl"), "-D", data, "-w", "-t", "30"),
+            *("-l", directory / "log", "-o", options),
         )
-        control = (which("pg_ctl"), "-D", data, "-w", "-t", "30")
-        log = directory / "log"
-        _run(user, *control, "-l", log, "-o", options, "start")
+        _run(user, *control, "start")
         try:
-            yield Postgres(port=port, passfile=passfile)
+            yield Postgres(port=port, passfile=passfile, control=control)
         finally:
             _run(user, *control, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(directory)
+
+
+def _user() -> int:
+    return NOBODY if os.geteuid() == 0 else os.geteuid()
 
 
 def _run(user: int, *command: str | Path) -> None:

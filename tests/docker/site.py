@@ -16,7 +16,7 @@ from local.__main__ import LOOPBACK, configuration
 from local.deployment import Deployment
 from local.project import Project
 from rehearsal.pulumi_cli import Result
-from tests.docker.base_images import NGINX
+from tests.docker.base_images import NGINX, NODE
 from tests.docker.engine import Engine
 
 CLONE = Path(__file__).parents[2]
@@ -25,6 +25,19 @@ HTTPS_PORT = 8443
 ADDRESS = f"https://{LOOPBACK}:{HTTPS_PORT}"
 LOAD_SECONDS = 240.0
 """The longest that requests go on, whatever happens."""
+
+FIRST = "stromhaltig-test/app:1"
+SECOND = "stromhaltig-test/app:2"
+UNHEALTHY = "stromhaltig-test/app:unhealthy"
+BROKEN_MIGRATION = "stromhaltig-test/app:broken-migration"
+
+# It listens, so that only its health keeps requests away from it.
+_ERRING = "require('http').createServer((_, r) => r.writeHead(500).end()).listen(3001)"
+_DERIVED = {
+    UNHEALTHY: f'CMD ["node", "-e", "{_ERRING}"]',
+    BROKEN_MIGRATION: "COPY 004_broken.sql /app/migrations/\n"
+    "COPY 004_broken.sql /app/migrations/rollback/",
+}
 
 _CLIENT = Path(__file__).with_name("client.py")
 _SECRETS = {
@@ -41,6 +54,21 @@ def link_clone(folder: Path) -> None:
     for entry in CLONE.iterdir():
         if entry.name not in _NOT_OURS:
             (folder / entry.name).symlink_to(entry)
+
+
+def build_releases(engine: Engine, folder: Path) -> None:
+    """Build two releases of the app, and two that must not replace them.
+
+    folder: empty, for what they are built from.
+    """
+    for version, image in enumerate((FIRST, SECOND), 1):
+        arguments = (f"--build-arg=NODE_IMAGE={NODE}", f"--build-arg=VERSION={version}")
+        engine.build("--tag", image, *arguments, CLONE / "app")
+    (folder / "004_broken.sql").write_text("SELECT nothing FROM nowhere;\n")
+    for image, instructions in _DERIVED.items():
+        dockerfile = folder / "Dockerfile"
+        dockerfile.write_text(f"FROM {FIRST}\n{instructions}\n")
+        engine.build("--tag", image, folder)
 
 
 def settings(project: Project, engine: Engine, image: str) -> dict[str, Any]:

@@ -15,34 +15,22 @@ from rich.console import Console
 
 from local.deployment import deployment
 from local.project import Project
-from rehearsal.plugins import PluginError
 from rehearsal.progress import ConsoleProgress
-from tests.docker.base_images import NODE
-from tests.docker.engine import Engine
 from tests.docker.site import (
     ADDRESS,
+    BROKEN_MIGRATION,
     CLONE,
+    FIRST,
     HTTP_PORT,
     HTTPS_PORT,
-    Site,
+    SECOND,
+    UNHEALTHY,
     link_clone,
     settings,
 )
 
 pytestmark = pytest.mark.slow
 
-FIRST = "stromhaltig-test/app:1"
-SECOND = "stromhaltig-test/app:2"
-UNHEALTHY = "stromhaltig-test/app:unhealthy"
-BROKEN_MIGRATION = "stromhaltig-test/app:broken-migration"
-
-# It listens, so that only its health keeps requests away from it.
-_ERRING = "require('http').createServer((_, r) => r.writeHead(500).end()).listen(3001)"
-DERIVED = {
-    UNHEALTHY: f'CMD ["node", "-e", "{_ERRING}"]',
-    BROKEN_MIGRATION: "COPY 004_broken.sql /app/migrations/\n"
-    "COPY 004_broken.sql /app/migrations/rollback/",
-}
 BACKUP = "stromhaltig-local-backup"
 SCRIPT = "/run/backup/backup.sh"
 LIVE = "/api/health/live"
@@ -50,43 +38,6 @@ READY = "/api/health"
 VERSIONS = (
     "SELECT string_agg(version::text, ' ' ORDER BY version) FROM schema_migrations"
 )
-
-
-@pytest.fixture(scope="module")
-def images(
-    docker: Engine, base_images: None, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Two releases of the app, and two that must not replace them."""
-    for version, image in enumerate((FIRST, SECOND), 1):
-        arguments = (f"--build-arg=NODE_IMAGE={NODE}", f"--build-arg=VERSION={version}")
-        docker.build("--tag", image, *arguments, CLONE / "app")
-    folder = tmp_path_factory.mktemp("derived")
-    (folder / "004_broken.sql").write_text("SELECT nothing FROM nowhere;\n")
-    for image, instructions in DERIVED.items():
-        dockerfile = folder / "Dockerfile"
-        dockerfile.write_text(f"FROM {FIRST}\n{instructions}\n")
-        docker.build("--tag", image, folder)
-
-
-@pytest.fixture(scope="module")
-def site(
-    docker: Engine, images: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    """The first release, deployed."""
-    clone = tmp_path_factory.mktemp("clone")
-    link_clone(clone)
-    progress = ConsoleProgress(Console(stderr=True))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", docker.path)
-        project = Project(clone)
-        try:
-            with project, deployment(project, docker.host, progress) as ready:
-                site = Site(docker, ready)
-                first = site.up(FIRST)
-                assert first.returncode == 0, first.errors
-                yield site
-        except PluginError as reason:
-            pytest.skip(str(reason))
 
 
 def test_the_app_answers_through_nginx_over_tls(site):

@@ -26,6 +26,7 @@ from tests.stacks import (
     EVERYTHING,
     IMAGE,
     OPERATORS,
+    ROTATED,
     STACKS,
     WEBHOOK,
     deploy,
@@ -1062,3 +1063,81 @@ def test_everything_is_described_in_seconds():
     begin = time.process_time()
     deploy_again("production", **EVERYTHING)
     assert time.process_time() - begin < 6
+
+
+ROTATED_DATABASE = {
+    "rotations": {"DATABASE_URL": 1, "REDIS_URL": 1},
+    "secrets": {**OPERATORS, "DATABASE_LOGIN": "stromhaltig_a:the-new-password"},
+}
+
+
+def secret_values(graph: Graph) -> dict[str, Any]:
+    """Variable to what Secrets Manager holds for it."""
+    names = {s.outputs["arn"]: s["name"].rpartition("/")[2] for s in graph.all(SECRET)}
+    versions = graph.all("aws:secretsmanager/secretVersion:SecretVersion")
+    return {names[v["secretId"]]: v["secretString"] for v in versions}
+
+
+def app_variables(graph: Graph) -> set[str]:
+    """Secret variables that the app's containers get."""
+    definitions = json.loads(app_task(graph)["containerDefinitions"])
+    return {s["name"] for c in definitions for s in c.get("secrets", ())}
+
+
+def test_a_rotation_adds_and_replaces_nothing_but_what_it_rotates():
+    before, after = deploy("staging"), deploy("staging", **ROTATED)
+    names = [{(r.type, r.name) for r in graph} for graph in (before, after)]
+    name = "stromhaltig-staging"
+
+    assert names[0] - names[1] == {
+        (PASSWORD, f"{name}-jwt-secret"),
+        (PASSWORD, f"{name}-health-check-token"),
+    }
+    assert names[1] - names[0] == {
+        (PASSWORD, f"{name}-jwt-secret-1"),
+        (PASSWORD, f"{name}-jwt-secret-2"),
+        (PASSWORD, f"{name}-health-check-token-1"),
+        *(
+            (type_, f"{name}-jwt-secret-previous")
+            for type_ in (
+                SECRET,
+                "aws:secretsmanager/secretPolicy:SecretPolicy",
+                "aws:secretsmanager/secretVersion:SecretVersion",
+            )
+        ),
+    }
+
+
+def test_the_app_gets_both_keys_while_both_are_valid():
+    graph = deploy("staging", **ROTATED)
+    values = secret_values(graph)
+
+    assert {"JWT_SECRET", "JWT_SECRET_PREVIOUS"} <= app_variables(graph)
+    assert values["JWT_SECRET"] != values["JWT_SECRET_PREVIOUS"]
+    # Its name is free to come back with the next rotation.
+    previous = graph.one(SECRET, "stromhaltig-staging-jwt-secret-previous")
+    assert previous["recoveryWindowInDays"] == 0
+    assert graph.exports["rotations"] == ROTATED["rotations"]
+
+
+def test_a_rotated_login_is_the_apps_and_the_owners_is_kept_beside():
+    graph = deploy("production", **ROTATED_DATABASE)
+    values = secret_values(graph)
+    password = graph.one(DATABASE)["password"]
+
+    assert "//stromhaltig_a:the-new-password@" in values["DATABASE_URL"]
+    assert f"//stromhaltig:{password}@" in values["DATABASE_ADMIN_URL"]
+    assert "DATABASE_ADMIN_URL" not in app_variables(graph)
+    assert graph.exports["database_user"] == "stromhaltig_a"
+    assert deploy("production").exports["database_user"] == "stromhaltig"
+
+
+def test_what_is_rotated_is_replaced_although_production_protects_it():
+    graph = deploy("production", **ROTATED_DATABASE)
+
+    for name in ("stromhaltig-production-database", "stromhaltig-production-cache"):
+        password = graph.one(PASSWORD, name)
+        assert password["keepers"] == {"generation": "1"}
+        assert not password.protect
+    # Nothing else notices.
+    assert graph.one(DATABASE).protect

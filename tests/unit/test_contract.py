@@ -44,8 +44,8 @@ OPENAI_API_KEY SMTP_HOST SMTP_PORT SMTP_USER SMTP_PASS SENTRY_DSN HEALTH_CHECK_T
 REDIS_URL ENABLE_COMPRESSION ENABLE_CACHE
 """,
 )
-OURS = ["TRUSTED_PROXIES"]
-"""What no guide needs that has one proxy."""
+OURS = ["TRUSTED_PROXIES", "JWT_SECRET_PREVIOUS"]
+"""What no guide needs that has one proxy, and rotates nothing."""
 
 
 def references() -> dict[str, str]:
@@ -88,6 +88,7 @@ def test_secrets_are_told_from_plain_values():
         "DATABASE_URL",
         "REDIS_URL",
         "JWT_SECRET",
+        "JWT_SECRET_PREVIOUS",
         "HEALTH_CHECK_TOKEN",
         "GEMINI_API_KEY",
         "OPENAI_API_KEY",
@@ -104,6 +105,33 @@ def test_secrets_are_told_from_plain_values():
 def test_a_variable_explains_itself_and_its_default_obeys_its_rule(variable):
     assert variable.description.endswith(".")
     assert variable.default is None or variable.rule.accepts(variable.default)
+
+
+def test_what_is_made_up_is_of_the_first_generation_until_it_is_rotated():
+    made = APP.to_generate(given=["HEALTH_CHECK_TOKEN"], previous=True)
+
+    assert {name: wanted.label for name, wanted in made.items()} == {
+        "JWT_SECRET": "jwt-secret"
+    }
+
+
+def test_a_rotation_keeps_the_previous_value_where_the_app_takes_it():
+    rotations = {"JWT_SECRET": 2, "HEALTH_CHECK_TOKEN": 1}
+    labels = {
+        previous: {
+            name: wanted.label
+            for name, wanted in APP.to_generate(
+                [], rotations, previous=previous
+            ).items()
+        }
+        for previous in (False, True)
+    }
+
+    assert labels[False] == {
+        "JWT_SECRET": "jwt-secret-2",
+        "HEALTH_CHECK_TOKEN": "health-check-token-1",
+    }
+    assert labels[True] == {**labels[False], "JWT_SECRET_PREVIOUS": "jwt-secret-1"}
 
 
 def test_a_secret_has_no_default():
@@ -227,7 +255,8 @@ def test_no_name_is_both_an_environment_value_and_a_secret():
     names = list(APP.environment({"SMTP_HOST": "m.example"}))
     names += [e["name"] for e in APP.ecs_secrets(references())]
 
-    assert sorted([*names, "REDIS_URL"]) == sorted(GUIDE + OURS)
+    optional = [v.name for v in VARIABLES if v.optional]
+    assert sorted([*names, *optional]) == sorted(GUIDE + OURS)
 
 
 def test_secrets_are_rendered_as_references():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -7,6 +8,7 @@ import pulumi
 import pytest
 
 from components.database import Database, DatabaseArgs
+from components.login import Login
 from tests.graph import UNKNOWN, Graph
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234"
@@ -15,6 +17,7 @@ PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+PASSWORD = "random:index/randomPassword:RandomPassword"
 RANDOM_ID = "random:index/randomId:RandomId"
 
 
@@ -36,8 +39,10 @@ def args(**changes: Any) -> DatabaseArgs:
     )
 
 
-def build(graph: Graph, **changes: Any) -> Any:
-    return graph.build(lambda: Database("app", args(**changes)))
+def build(
+    graph: Graph, opts: pulumi.ResourceOptions | None = None, **changes: Any
+) -> Any:
+    return graph.build(lambda: Database("app", args(**changes), opts))
 
 
 def parameters(graph: Graph) -> dict[str, tuple[str, str]]:
@@ -177,7 +182,36 @@ def test_password_appears_in_secrets_only(graph):
     assert len(password) == 40
     assert password.isalnum()
     assert "password" in graph.one(INSTANCE).secrets
-    assert graph.secret_outputs == {"url"}
+    assert graph.secret_outputs == {"url", "admin_url"}
+
+
+def test_the_app_is_the_administrator_until_its_password_was_rotated(graph):
+    outputs = build(graph)
+    assert outputs["url"] == outputs["admin_url"]
+    assert outputs["user"] == "stromhaltig"
+    assert not graph.one(PASSWORD).get("keepers")
+
+
+def test_another_login_is_the_apps_and_the_administrators_stays(graph):
+    before = build(graph)["url"]
+    outputs = build(graph, login=Login(user="stromhaltig_a", password="other"))
+    assert outputs["admin_url"] == before
+    assert outputs["url"] == re.sub("//[^@]+@", "//stromhaltig_a:other@", before)
+    assert outputs["user"] == "stromhaltig_a"
+    assert graph.one(INSTANCE)["username"] == "stromhaltig"
+
+
+def test_the_administrators_password_is_made_up_anew_in_place(graph):
+    opts = pulumi.ResourceOptions(protect=True)
+    build(graph, opts)
+    first = graph.one(PASSWORD)
+    build(graph, opts, generation=1)
+    second = graph.one(PASSWORD)
+
+    assert (first.name, first.protect) == (second.name, True)
+    assert second["keepers"] == {"generation": "1"}
+    # The engine replaces nothing that is protected.
+    assert not second.protect
 
 
 def test_operating_system_metrics_come_with_a_role_of_their_own(graph):

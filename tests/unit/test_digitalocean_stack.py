@@ -22,6 +22,7 @@ from contract import APP, VARIABLES, Kind
 from settings import Settings, parse
 from stacks.digitalocean import DigitalOceanOutputs
 from tests.graph import Graph
+from tests.stacks import ROTATED
 
 ROOT = Path(__file__).parents[2]
 IMAGE = f"ghcr.io/stromdao/stromhaltig@sha256:{'1' * 64}"
@@ -246,7 +247,7 @@ def test_secrets_are_secrets_wherever_they_go():
 
 
 def test_the_app_gets_every_secret_there_is_encrypted():
-    graph = deploy()
+    graph = deploy(**ROTATED)
     variables = envs(service(graph))
     expected = {v.name for v in VARIABLES if v.secret}
 

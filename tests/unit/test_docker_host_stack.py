@@ -17,6 +17,7 @@ from contract import APP, VARIABLES, Kind
 from settings import Settings, parse
 from stacks import DockerOutputs
 from tests.graph import Graph, Recorded
+from tests.stacks import ROTATED
 
 ROOT = Path(__file__).parents[2]
 IMAGE = f"ghcr.io/stromdao/stromhaltig@sha256:{'1' * 64}"
@@ -26,6 +27,7 @@ OPERATORS = {
     if variable.kind is Kind.OPERATOR
 }
 
+PASSWORD = "random:index/randomPassword:RandomPassword"
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
 PROVIDER = "pulumi:providers:docker"
@@ -130,7 +132,7 @@ def leaves(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
 
 
 def test_the_app_gets_every_secret_there_is():
-    graph = deploy()
+    graph = deploy(**ROTATED)
     carried = {
         upload["file"].rpartition("/")[2]: upload["content"]
         for upload in graph.one(CONTAINER, "stromhaltig-docker-secrets")["uploads"]
@@ -290,3 +292,32 @@ def test_every_output_is_documented():
     for name in deploy().exports:
         assert f"`{name}`" in text, name
     assert {field.name for field in fields(DockerOutputs)} == deploy().exports.keys()
+
+
+def test_a_rotated_login_is_the_apps_and_backups_stay_the_owners():
+    login = "stromhaltig_a:the-new-password"
+    graph = deploy(
+        secrets={**OPERATORS, "DATABASE_LOGIN": login}, rotations={"DATABASE_URL": 1}
+    )
+    uploads = {
+        upload["file"].rpartition("/")[2]: upload["content"]
+        for container in every_container(graph).values()
+        for upload in container.get("uploads") or []
+    }
+    owners = graph.one(PASSWORD, "stromhaltig-docker-database")
+
+    assert uploads["DATABASE_URL"].startswith(f"postgresql://{login}@database:5432/")
+    assert owners["keepers"] == {"generation": "1"}
+    assert uploads["role_password"] == owners.outputs["result"]
+    assert owners.outputs["result"] in uploads["pgpass"]
+    assert graph.exports["database_user"] == "stromhaltig_a"
+
+
+def test_a_rotation_leaves_database_and_cache_alone():
+    before, after = deploy(), deploy(**ROTATED)
+    running = containers(before).keys() & containers(after).keys()
+
+    for name in running:
+        if "database" in name or "cache" in name:
+            assert containers(before)[name].inputs == containers(after)[name].inputs
+    assert "stromhaltig-docker-jwt-secret-2" in {r.name for r in after.all(PASSWORD)}

@@ -18,6 +18,7 @@ from settings import Settings, parse
 from settings.railway import REGISTRY_LOGIN, TOKEN
 from stacks.railway import RailwayOutputs
 from tests.graph import Graph, Recorded
+from tests.stacks import ROTATED
 
 ROOT = Path(__file__).parents[2]
 NAME = "stromhaltig-railway"
@@ -33,6 +34,7 @@ SECRETS = {**OPERATORS, TOKEN: THE_TOKEN}
 
 _DYNAMIC = "pulumi-python:dynamic/railway:"
 PROJECT = f"{_DYNAMIC}Project"
+PASSWORD = "random:index/randomPassword:RandomPassword"
 SERVICE = f"{_DYNAMIC}Service"
 VARIABLES_OF = f"{_DYNAMIC}Variables"
 VOLUME = f"{_DYNAMIC}Volume"
@@ -183,7 +185,7 @@ def test_a_context_is_built_here_for_railways_processors(tmp_path: Path):
 
 
 def test_the_app_gets_every_variable_of_the_contract():
-    given = variables(deploy())
+    given = variables(deploy(**ROTATED))
 
     assert given["variables"]["NODE_ENV"] == "production"
     assert given["variables"]["PORT"] == str(APP.port)
@@ -317,3 +319,11 @@ def test_every_output_is_documented():
     for name in deploy().exports:
         assert f"`{name}`" in section, name
     assert {field.name for field in fields(RailwayOutputs)} == deploy().exports.keys()
+
+
+def test_the_caches_password_is_made_up_anew_and_the_databases_is_not():
+    graph = deploy(rotations={"REDIS_URL": 2})
+    passwords = {p.name: p.get("keepers") for p in graph.all(PASSWORD)}
+
+    assert passwords["stromhaltig-railway-cache"] == {"generation": "2"}
+    assert passwords["stromhaltig-railway-database"] is None

@@ -257,6 +257,16 @@ def test_the_function_may_read_connections_and_nothing_else(staging):
     assert named.endswith(f":function:{staging.one(FUNCTION)['name']}")
 
 
+def test_the_function_asks_as_the_administrator_once_the_app_is_somebody_else():
+    secrets = {**OPERATORS, "DATABASE_LOGIN": "stromhaltig_1:a-rotated-p4ssw0rd"}
+    rotated = deploy("staging", secrets=secrets)
+    administrator = rotated.exports["secret_arns"]["DATABASE_ADMIN_URL"]
+    may = statements(rotated, "stromhaltig-staging-reviews")
+    assert may["ReadConnections"]["Resource"][0] == administrator
+    variables = rotated.one(FUNCTION)["environment"]["variables"]
+    assert variables["ADMINISTRATOR_SECRET_ARN"] == administrator
+
+
 def test_the_function_is_in_the_network_and_packed_with_what_it_imports(staging):
     function = staging.one(FUNCTION)
     place = function["vpcConfig"]

@@ -8,6 +8,7 @@ import pulumi
 import pytest
 
 from components.secrets import Secrets, SecretsArgs
+from contract import Generated
 from tests.graph import UNKNOWN
 
 SECRET = "aws:secretsmanager/secret:Secret"
@@ -23,7 +24,7 @@ def secrets(opts=None, **args):
         "prefix": "stromhaltig/test",
         "kms_key_arn": KEY,
         "account_id": "123456789012",
-        "generated": {"JWT_SECRET": 48},
+        "generated": {"JWT_SECRET": Generated(variable="JWT_SECRET")},
         "provided": {"SMTP_PASS": TYPED_BY_OPERATOR},
     }
     return Secrets("app", SecretsArgs(**(defaults | args)), opts)
@@ -127,7 +128,19 @@ def test_no_variables_make_no_resources(graph):
 
 def test_a_variable_that_is_generated_and_provided_is_refused():
     with pytest.raises(ValueError, match="SMTP_PASS: generated and provided"):
-        secrets(generated={"SMTP_PASS": 32})
+        secrets(generated={"SMTP_PASS": Generated(variable="SMTP_PASS")})
+
+
+def test_a_rotation_makes_another_version_of_the_same_entry(graph):
+    graph.build(secrets)
+    before = graph.one(PASSWORD).name, graph.one(VERSION, "app-jwt-secret").name
+    rotated = Generated(variable="JWT_SECRET", generation=2)
+    graph.build(lambda: secrets(generated={"JWT_SECRET": rotated}))
+    after = graph.one(PASSWORD).name, graph.one(VERSION, "app-jwt-secret").name
+
+    assert before == ("app-jwt-secret", "app-jwt-secret")
+    assert after == ("app-jwt-secret-2", "app-jwt-secret")
+    assert not graph.one(PASSWORD).protect
 
 
 def test_what_is_passing_can_go_and_come_back_at_once(graph):
@@ -140,6 +153,6 @@ def test_what_is_passing_can_go_and_come_back_at_once(graph):
     assert (staying.protect, staying["recoveryWindowInDays"]) == (True, 30)
 
 
-def test_only_what_is_provided_can_be_passing():
-    with pytest.raises(ValueError, match="passing: REDIS_URL is not provided"):
+def test_only_what_is_there_can_be_passing():
+    with pytest.raises(ValueError, match="passing: REDIS_URL is not there"):
         SecretsArgs(prefix="p", kms_key_arn=KEY, account_id="1", passing=["REDIS_URL"])

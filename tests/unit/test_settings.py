@@ -1072,3 +1072,77 @@ class TestLoad:
 
         with pytest.raises(SettingsError, match="secrets: holds keys of its own"):
             load()
+
+
+class TestRotations:
+    def test_nothing_was_rotated_where_nothing_is_said(self):
+        settings = read(staging())
+        assert settings.rotations == {}
+        assert settings.database_login is None
+        assert not settings.accept_previous
+
+    def test_what_is_made_up_here_can_be_rotated(self):
+        rotations = dict.fromkeys(
+            ("JWT_SECRET", "HEALTH_CHECK_TOKEN", "DATABASE_URL", "REDIS_URL"), 2
+        )
+        assert read(staging(rotations=rotations)).rotations == rotations
+
+    @pytest.mark.parametrize(
+        ("name", "problem"),
+        [
+            ("JWT_SECRETS", 'no such secret that is made up here. Did you mean "JWT_'),
+            (
+                "SMTP_PASS",
+                "no such secret that is made up here. Those are JWT_SECRET, "
+                "HEALTH_CHECK_TOKEN, DATABASE_URL, REDIS_URL",
+            ),
+        ],
+    )
+    def test_another_name_is_refused_with_the_nearest(self, name, problem):
+        [line] = refusal(staging(rotations={name: 1}))
+        assert line.startswith(f"stromhaltig:rotations.{name}: {problem}")
+
+    def test_a_platform_that_cannot_change_a_password_says_so(self):
+        with pytest.raises(SettingsError, match=r"rotations\.DATABASE_URL: no such"):
+            parse(
+                "s",
+                {
+                    "stromhaltig:platform": "railway",
+                    "stromhaltig:rotations": {"DATABASE_URL": 1},
+                },
+                secret_keys=(),
+            )
+
+    @pytest.mark.parametrize("count", [0, -1, 10_000, "2", 1.5])
+    def test_a_count_is_a_whole_number_from_1(self, count):
+        [line] = refusal(staging(rotations={"JWT_SECRET": count}))
+        assert "is not a whole number from 1 to 9999" in line
+
+    def test_the_operators_own_secret_is_not_rotated(self):
+        config = staging(secrets={"JWT_SECRET": "x" * 32}, rotations={"JWT_SECRET": 1})
+        assert refusal(config) == [
+            "stromhaltig:rotations.JWT_SECRET: is for a secret that is made up, and "
+            "secrets.JWT_SECRET is your own. Remove one of them"
+        ]
+
+    def test_a_previous_value_needs_a_rotation(self):
+        config = staging(accept_previous=True, rotations={"HEALTH_CHECK_TOKEN": 1})
+        assert refusal(config) == [
+            "stromhaltig:accept_previous: is for a JWT_SECRET that was rotated, and "
+            "rotations.JWT_SECRET is not there. Remove it"
+        ]
+        assert read(
+            staging(accept_previous=True, rotations={"JWT_SECRET": 1})
+        ).accept_previous
+
+    def test_the_login_is_user_and_password_in_one(self):
+        secrets = {"DATABASE_LOGIN": "stromhaltig_a:hunter2"}
+        settings = read(staging(secrets=secrets))
+        assert settings.database_login == ("stromhaltig_a", "hunter2")
+        assert "DATABASE_LOGIN" not in settings.app_secrets()
+
+    @pytest.mark.parametrize("login", ["hunter2", "a:hunter2@x", ":hunter2", "a:"])
+    def test_a_login_that_is_none_is_refused_and_not_shown(self, login):
+        [line] = refusal(staging(secrets={"DATABASE_LOGIN": login}))
+        assert "must be a login like USER:PASSWORD" in line
+        assert "hunter2" not in line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.docker.secrets import Secrets, SecretsArgs
+from contract import Generated
 
 CARRIER = "docker:index/container:Container"
 PASSWORD = "random:index/randomPassword:RandomPassword"
@@ -13,7 +14,7 @@ PASSWORD = "random:index/randomPassword:RandomPassword"
 def secrets(**args):
     defaults = {
         "given": {"SMTP_PASS": "swordfish"},
-        "generated": {"JWT_SECRET": 48},
+        "generated": {"JWT_SECRET": Generated(variable="JWT_SECRET")},
         "image": "sha256:1",
         "owner": 1001,
     }
@@ -44,4 +45,6 @@ def test_a_generated_value_has_its_length_and_needs_no_escaping(graph):
 
 def test_a_secret_cannot_be_both_given_and_generated(graph):
     with pytest.raises(ValueError, match="given and generated: SMTP_PASS"):
-        graph.build(lambda: secrets(generated={"SMTP_PASS": 20}))
+        graph.build(
+            lambda: secrets(generated={"SMTP_PASS": Generated(variable="SMTP_PASS")})
+        )

@@ -40,7 +40,7 @@ def test_a_query_has_the_name_of_its_only_field(name):
 @pytest.mark.parametrize("name", SENT)
 def test_queries_can_be_repeated_and_creations_cannot(name):
     [definition] = parse(SENT[name].text).definitions
-    creates = SENT[name].name.endswith(("Create", "DeployV2"))
+    creates = SENT[name].name.endswith(("Create", "DeployV2", "Rollback"))
 
     assert SENT[name].repeatable == (not creates)
     if definition.operation.value == "query":

@@ -1,0 +1,1 @@
+"""What pipelines decide, render and tell; the workflows only call it."""

@@ -1,0 +1,120 @@
+"""Makes and destroys the environments of pull requests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+from ops.ci.markdown import code
+from ops.ci.redaction import redact
+from ops.errors import FailedError, OpsError
+from ops.stack import Stack, project
+
+GONE = "no stack named"
+"""How Pulumi begins to say that there is no such stack."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment that is up.
+
+    url: where it answers. text: the comment about it.
+    """
+
+    url: str
+    text: str
+
+
+def up(name: str, secrets_provider: str) -> Environment:
+    """Make or update the stack of a pull request.
+
+    secrets_provider: what encrypts the secrets of a stack that is new.
+
+    Raises OpsError when its file was not prepared, FailedError when it does not come
+    up.
+    """
+    file = project() / f"Pulumi.{name}.yaml"
+    if not file.exists():
+        number = name.removeprefix("pr-")
+        raise OpsError(
+            f"There is no {file.name}. Write it first: stromhaltig review prepare "
+            f"{number} --ref REPOSITORY@sha256:DIGEST"
+        )
+    _demand(
+        *("stack", "select", "--create", name),
+        *("--secrets-provider", secrets_provider),
+    )
+    _demand("up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", name)
+    stack = Stack(name)
+    url = str(stack.outputs["url"])
+    return Environment(url, _comment(stack))
+
+
+def down(name: str) -> str:
+    """Destroy a stack and forget it; what was done, in words.
+
+    Raises FailedError when something of it is left.
+    """
+    done = _pulumi("destroy", "--yes", "--skip-preview", "--remove", "--stack", name)
+    if done.returncode == 0:
+        return "is destroyed"
+    if GONE in done.stdout:
+        return "was gone already"
+    raise FailedError(
+        f"{name} is not destroyed: {redact(_end(done.stdout))}\nDestroy it again; the "
+        "reaper will, within the hour"
+    )
+
+
+def _comment(stack: Stack) -> str:
+    """What the pull request is told."""
+    from cost import assumptions, show
+    from cost.book import BookError
+    from cost.estimate import book_for, estimate
+    from resource_graph import GraphError, parse
+
+    try:
+        graph = parse(stack.export())
+        assumed = assumptions.assumptions("staging", [])
+        price = show.headline(estimate(graph, book_for(graph), assumed))
+    except (BookError, GraphError) as error:
+        price = f"of unknown price: {error}"
+    return redact(
+        f"## Environment of this pull request\n\n{code(stack.name)} is up, with a "
+        f"database of its own. It goes when the pull request is closed, when the label "
+        f"`review` is taken off, or when its time is over; `persist` lets it stay.\n\n"
+        f"**Cost**: {price}, for as long as it is there."
+    )
+
+
+def _demand(*arguments: str) -> None:
+    done = _pulumi(*arguments)
+    if done.returncode != 0:
+        said = redact(_end(done.stdout))
+        raise FailedError(f"pulumi {' '.join(arguments[:2])}: {said}")
+
+
+def _pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Pulumi; the log of a job is public, so that what it says is kept."""
+    try:
+        return subprocess.run(
+            ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+            cwd=project(),
+            # A stack file that was just prepared does not say how secrets are
+            # encrypted; the state does, once there is one.
+            env=os.environ | {"PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    except FileNotFoundError:
+        raise OpsError(
+            "There is no `pulumi` on PATH. Install it: "
+            "curl -fsSL https://get.pulumi.com | sh"
+        ) from None
+
+
+def _end(text: str) -> str:
+    """The last lines, where the reason is."""
+    return "\n".join(text.strip().splitlines()[-25:])

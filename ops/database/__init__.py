@@ -1,0 +1,1 @@
+"""Work on a PostgreSQL database that needs nothing but its address."""

@@ -1,0 +1,251 @@
+"""Brings a release to the visitors, and proves that it is the one that serves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ops import health, releases
+from ops.changes import Summary
+from ops.common import Steps, say
+from ops.errors import FailedError, NotOfferedError, OpsError
+from ops.lock import pipeline_run, who_am_i
+from ops.platforms import platform_of
+from ops.releases import Release
+from ops.revision import revision
+
+if TYPE_CHECKING:
+    from ops.platforms.platform import Platform, Running, Verdict
+    from ops.stack import Stack
+
+HEALTH_PATIENCE = 90.0
+"""Seconds from a good roll-out until the app has to be well from outside."""
+
+LOG_LINES = 20
+"""Lines of the new version's log that explain a failure."""
+
+
+class RollOutError(FailedError):
+    """What was asked for does not serve.
+
+    moved: something was changed before it failed, so that there is a way back.
+    rolled_back: the platform has gone back to the version before by itself.
+    """
+
+    def __init__(
+        self, message: str, *, moved: bool = True, rolled_back: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.moved = moved
+        self.rolled_back = rolled_back
+
+
+@dataclass(frozen=True)
+class Image:
+    """The `image` setting of a stack: one of the two."""
+
+    ref: str | None
+    context: str | None
+
+    def __str__(self) -> str:
+        """For people."""
+        return self.ref or f"built from {self.context or 'nothing'}"
+
+
+def image_setting(stack: Stack) -> Image:
+    """What the stack's file names."""
+    return Image(stack.get("image.ref"), stack.get("image.context"))
+
+
+def set_image(stack: Stack, image: Image) -> None:
+    """Have the stack's file name another image."""
+    for path, value in (("image.ref", image.ref), ("image.context", image.context)):
+        if value:
+            stack.set(path, value)
+        else:
+            stack.unset(path)
+
+
+@contextmanager
+def wanting(stack: Stack, ref: str | None) -> Iterator[Image]:
+    """Let the stack's file name an image; the one before again when the block fails.
+
+    ref: None for what the file names already.
+    """
+    before = image_setting(stack)
+    if ref is None or ref == before.ref:
+        yield before
+        return
+    set_image(stack, Image(ref, None))
+    try:
+        yield before
+    except BaseException:
+        set_image(stack, before)
+        raise
+
+
+def current_platform(stack: Stack) -> Platform | None:
+    """The stack's platform; None before the first deployment."""
+    return platform_of(stack) if stack.outputs else None
+
+
+def plan(stack: Stack, steps: Steps) -> Summary:
+    """What an update would change."""
+    with steps.step("preview") as facts:
+        summary = Summary(stack.preview())
+        facts += summary.lines()
+    return summary
+
+
+def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
+    """Run the program, and wait until what it asked for serves.
+
+    Pulumi's own success is no proof: ECS may have gone back to the old version.
+
+    Raises RollOutError with reasons and the last lines of the new version's log.
+    """
+    with steps.step("update") as facts:
+        try:
+            facts += Summary(stack.up(on_event=_progress)).lines()
+        except FailedError as error:
+            raise _explained(stack, before, error) from None
+        except KeyboardInterrupt:
+            say("The update stopped half-way. Deploy again, or: stromhaltig rollback")
+            raise
+    with steps.step("roll-out") as facts:
+        verdict = platform_of(stack).verdict(before)
+        if not verdict.serves:
+            raise RollOutError(_told(verdict), rolled_back=verdict.rolled_back)
+        facts.append(verdict.says)
+    return verdict
+
+
+def prove(stack: Stack, steps: Steps, url: str | None = None) -> health.Health:
+    """Ask the app from outside until it is well.
+
+    url: default the stack's own, or the variable STROMHALTIG_HEALTH_URL.
+
+    Raises RollOutError when it does not become well.
+    """
+    address = health.url_of(stack.outputs, url or os.environ.get(health.URL))
+    with steps.step("health from outside") as facts:
+        found = health.until_well(
+            address, token=os.environ.get(health.TOKEN), patience=HEALTH_PATIENCE
+        )
+        if not found.well:
+            raise RollOutError(f"{address} is not well: {found}")
+        facts.append(f"{address}: {found}")
+    return found
+
+
+def go_back(stack: Stack, steps: Steps, ref: str, url: str | None = None) -> None:
+    """Have the program deploy an image that served before.
+
+    A stack that builds its image goes on naming the folder afterwards.
+
+    Raises RollOutError when that does not serve either.
+    """
+    say(f"Going back to {ref}.")
+    named = image_setting(stack)
+    set_image(stack, Image(ref, None))
+    try:
+        update(stack, steps, platform_of(stack).running())
+        prove(stack, steps, url)
+    finally:
+        if named.context:
+            set_image(stack, named)
+
+
+def remember(
+    stack: Stack,
+    *,
+    seconds: float,
+    schema: str | None = None,
+    migrations: tuple[str, ...] = (),
+    irreversible: tuple[str, ...] = (),
+    back: int | None = None,
+) -> Release:
+    """Record what serves now as a release, unless it is the newest already."""
+    known = releases.releases(stack.records)
+    running = platform_of(stack).running()
+    if running is None:
+        raise FailedError("Nothing runs, so there is no release to record.")
+    asked = stack.outputs.get("release")
+    release = Release(
+        number=known[0].number + 1 if known else 1,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        who=who_am_i(),
+        image=running.image or str(asked),
+        revision=running.revision,
+        deployment=running.deployment,
+        git=revision(stack.folder),
+        schema=schema,
+        migrations=migrations,
+        irreversible=irreversible,
+        seconds=round(seconds, 1),
+        run=pipeline_run(),
+        back=back,
+    )
+    if known and (known[0].revision, known[0].deployment) == (
+        release.revision,
+        release.deployment,
+    ):
+        return known[0]
+    return releases.record(stack.records, release)
+
+
+def back_up(platform: Platform, steps: Steps, label: str) -> str:
+    """Take what a failed migration can be undone with; what it is called.
+
+    A snapshot where the platform has them, for they take no time of the database's;
+    else a dump that is read back.
+    """
+    with steps.step("backup") as facts:
+        try:
+            stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+            name = platform.snapshot(f"{label}-{stamp}")
+        except NotOfferedError:
+            from ops.database.backup import back_up as dump
+
+            with platform.database() as address:
+                name = dump(address, platform.backups()).name
+        facts.append(name)
+    return name
+
+
+def _explained(
+    stack: Stack, before: Running | None, error: FailedError
+) -> RollOutError:
+    """What the platform knows of an update that failed, beside what Pulumi says."""
+    try:
+        platform = current_platform(stack)
+        now = platform.running() if platform else None
+        if platform is None or now is None or now == before:
+            return RollOutError(str(error), moved=now is not None)
+        verdict = platform.verdict(before)
+    except (OpsError, OSError) as trouble:
+        return RollOutError(f"{error}\nNo more is known: {trouble}")
+    return RollOutError(f"{error}\n{_told(verdict)}", rolled_back=verdict.rolled_back)
+
+
+def _told(verdict: Verdict) -> str:
+    parts = [verdict.says, *(f"  {reason}" for reason in verdict.reasons)]
+    if verdict.log:
+        parts += ["Its last lines:", *(f"  {x}" for x in verdict.log[-LOG_LINES:])]
+    return "\n".join(parts)
+
+
+def _progress(event: Any) -> None:
+    """Show each resource that is done with."""
+    step = event.res_outputs_event
+    if step is None:
+        return
+    op = str(getattr(step.metadata.op, "value", step.metadata.op))
+    if op in {"same", "read", "refresh"}:
+        return
+    name = str(step.metadata.urn).rpartition("::")[2]
+    say(f"    {op:<18} {step.metadata.type} {name}")

@@ -1,0 +1,448 @@
+"""`stromhaltig deploy`, `releases`, `rollback`: versions come, and go back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ops import delivery, releases
+from ops.audit import operation
+from ops.changes import Summary
+from ops.common import (
+    DryRunOption,
+    JsonOption,
+    OfStackOption,
+    Steps,
+    YesOption,
+    complain,
+    confirm,
+    confirm_by_name,
+    print_json,
+    say,
+)
+from ops.delivery import RollOutError
+from ops.errors import FailedError, NotOfferedError, OpsError
+from ops.notify import notify
+from ops.releases import Release
+
+if TYPE_CHECKING:
+    from ops.audit import Act
+    from ops.database.migrations import MigrationStatus
+    from ops.lock import Held
+    from ops.stack import Stack
+
+
+class Backup(StrEnum):
+    """When a deployment backs the database up first."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+class OnFailure(StrEnum):
+    """What becomes of a release that does not serve."""
+
+    ask = "ask"
+    rollback = "rollback"
+    keep = "keep"
+
+
+HealthUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="STROMHALTIG_HEALTH_URL",
+        help="Ask here whether the app is well; default the stack's health_url.",
+    ),
+]
+ImageOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REPOSITORY@sha256:DIGEST",
+        help="Deploy this image; default what the stack's file names.",
+    ),
+]
+LossesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--yes-replace",
+        metavar="STACK",
+        help="Confirm, by the stack's name, that something is replaced or deleted "
+        "that holds data.",
+    ),
+]
+
+
+def deploy(
+    stack: OfStackOption,
+    image: ImageOption = None,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    yes_replace: LossesOption = None,
+    backup: Annotated[
+        Backup,
+        typer.Option(help="auto: when migrations are pending, or nobody can tell."),
+    ] = Backup.auto,
+    on_failure: Annotated[
+        OnFailure,
+        typer.Option(help="ask: without a terminal, go back."),
+    ] = OnFailure.ask,
+    health_url: HealthUrlOption = None,
+) -> None:
+    """Deploy, and prove that what was asked for is what serves.
+
+    Checks first, backs up when migrations are pending, shows replacements and
+    deletions, updates, judges the roll-out by its deployment and not by Pulumi's word,
+    asks the app from outside, and records the release. What fails after the traffic
+    has moved goes back.
+    """
+    from ops.stack import Stack
+
+    steps = Steps()
+    opened = Stack(stack)
+    _preflight(opened, steps)
+    if dry_run:
+        named = delivery.image_setting(opened)
+        try:
+            with delivery.wanting(opened, image):
+                delivery.plan(opened, steps)
+        finally:
+            delivery.set_image(opened, named)
+        say("Nothing was done.")
+        return
+    details = {"image": image} if image else {}
+    with operation(opened, "deploy", details) as (held, act):
+        deployment = _Deployment(
+            opened, steps, held, act, image, backup, on_failure, health_url
+        )
+        deployment.run(yes=yes, yes_replace=yes_replace)
+
+
+@dataclass
+class _Deployment:
+    """One run of `deploy`, inside the lock."""
+
+    stack: Stack
+    steps: Steps
+    held: Held
+    act: Act
+    image: str | None
+    backup: Backup
+    on_failure: OnFailure
+    health_url: str | None
+
+    def run(self, *, yes: bool, yes_replace: str | None) -> None:
+        """From the question to the recorded release."""
+        began = time.monotonic()
+        platform = delivery.current_platform(self.stack)
+        before = platform.running() if platform else None
+        former = self._former(before.image if before else None)
+        try:
+            with delivery.wanting(self.stack, self.image):
+                summary = delivery.plan(self.stack, self.steps)
+                _agree(self.stack, summary, yes=yes, yes_replace=yes_replace)
+                pending = self._migrations()
+                self._back_up(pending)
+                self.held.check()
+                delivery.update(self.stack, self.steps, before)
+                delivery.prove(self.stack, self.steps, self.health_url)
+        except RollOutError as error:
+            self._failed(error, former)
+        release = delivery.remember(
+            self.stack,
+            seconds=time.monotonic() - began,
+            schema=_schema_after(pending) if pending else None,
+            migrations=pending.pending if pending else (),
+            irreversible=pending.irreversible if pending else (),
+        )
+        self.act.details["release"] = release.label
+        self._tell(
+            f"{release.label} serves {self.stack.name}: {release.image}, "
+            f"{release.seconds:.0f} s"
+        )
+
+    def _former(self, running: str | None) -> str | None:
+        """What to go back to: what ran."""
+        known = releases.releases(self.stack.records)
+        return running or (known[0].image if known else None)
+
+    def _migrations(self) -> MigrationStatus | None:
+        """What is pending with the new image; None when nobody can tell.
+
+        The image of a stack that builds it is not there yet.
+        """
+        platform = delivery.current_platform(self.stack)
+        ref = delivery.image_setting(self.stack).ref
+        if platform is None or ref is None:
+            return None
+        from ops.database import migrations
+
+        with self.steps.step("migrations") as facts:
+            try:
+                status = migrations.status(platform, image=ref)
+            except NotOfferedError as error:
+                facts.append(f"not known: {error}")
+                return None
+            facts.append(
+                f"pending: {', '.join(status.pending) or 'none'}; the database is at "
+                f"version {status.version}"
+            )
+            facts += [f"{name} cannot be undone" for name in status.irreversible]
+        return status
+
+    def _back_up(self, pending: MigrationStatus | None) -> None:
+        platform = delivery.current_platform(self.stack)
+        needed = self.backup is Backup.always or (
+            self.backup is Backup.auto and (pending is None or bool(pending.pending))
+        )
+        if platform is None or not needed:
+            return
+        name = delivery.back_up(platform, self.steps, "before-deploy")
+        self.act.details["backup"] = name
+
+    def _failed(self, error: RollOutError, former: str | None) -> None:
+        complain(str(error))
+        now = "The old version serves." if error.rolled_back else ""
+        if not error.moved or former is None or not self._goes_back(former):
+            self._tell(f"Deployment of {self.stack.name} failed. {now}".strip())
+            raise FailedError(
+                f"Not deployed. {now} Look at it: stromhaltig status --stack "
+                f"{self.stack.name}"
+            ) from None
+        delivery.go_back(self.stack, self.steps, former, self.health_url)
+        self._tell(f"Deployment of {self.stack.name} failed; {former} serves again.")
+        raise FailedError(f"Not deployed. {former} serves again.") from None
+
+    def _goes_back(self, former: str) -> bool:
+        if self.on_failure is not OnFailure.ask:
+            return self.on_failure is OnFailure.rollback
+        if not sys.stdin.isatty():
+            return True
+        try:
+            confirm(f"Go back to {former}?", yes=False)
+        except OpsError:
+            return False
+        return True
+
+    def _tell(self, text: str) -> None:
+        say(text)
+        trouble = notify(text)
+        if trouble:
+            complain(trouble)
+
+
+def list_releases(
+    stack: OfStackOption,
+    as_json: JsonOption = False,
+    last: Annotated[int, typer.Option(help="How many; 0 for all.")] = 20,
+) -> None:
+    """List what was deployed: the newest serves."""
+    from ops.stack import Stack
+
+    known = releases.releases(Stack(stack).records)
+    shown = known[:last] if last else known
+    if as_json:
+        print_json(shown)
+        return
+    if not shown:
+        say("No release is recorded. They are by: stromhaltig deploy")
+        return
+    table = Table("", "when", "who", "image", "git", "schema", "took", box=None)
+    for release in shown:
+        back = f" (back to r{release.back})" if release.back else ""
+        table.add_row(
+            release.label,
+            release.at,
+            release.who,
+            f"{_short(release.image)}{back}",
+            release.git,
+            release.schema or "",
+            f"{release.seconds:.0f} s",
+        )
+    Console().print(table)
+
+
+def rollback(
+    stack: OfStackOption,
+    release: Annotated[
+        str | None,
+        typer.Argument(help="Label, number, digest or commit; default the one before."),
+    ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="Switch the service first, and let the program follow.",
+        ),
+    ] = False,
+    keep_schema: Annotated[
+        bool,
+        typer.Option(
+            "--keep-schema",
+            help="Go back although a migration in between cannot be undone: the old "
+            "version can work with the newer schema.",
+        ),
+    ] = False,
+    undo_migrations: Annotated[
+        bool,
+        typer.Option(
+            "--undo-migrations",
+            help="Run the rollback scripts of the migrations in between first. What "
+            "they drop is lost; a backup is taken before.",
+        ),
+    ] = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    health_url: HealthUrlOption = None,
+) -> None:
+    """Go back to a recorded release, through the program, so that the state is true."""
+    from ops.stack import Stack
+
+    steps = Steps()
+    opened = Stack(stack)
+    known = releases.releases(opened.records)
+    target = releases.find(known, release)
+    newer = releases.between(known, target)
+    lines = _way_back(opened, target, newer, undo_migrations=undo_migrations)
+    _demand_reversible(newer, undone=undo_migrations, kept=keep_schema)
+    for line in lines:
+        say(line)
+    if dry_run:
+        say("Nothing was done.")
+        return
+    confirm(f"Go back to {target.label} in {stack}?", yes=yes)
+    began = time.monotonic()
+    with operation(opened, "rollback", {"to": target.label}) as (held, act):
+        platform = delivery.current_platform(opened)
+        if platform is None:
+            raise OpsError(f"Stack {stack} is not deployed. Nothing was done.")
+        if undo_migrations and target.schema:
+            from ops.database import migrations
+
+            act.details["backup"] = delivery.back_up(platform, steps, "before-rollback")
+            held.check()
+            with steps.step("undo migrations") as facts:
+                facts += migrations.rollback(platform, target.schema).lines
+        before = platform.running()
+        if fast:
+            _switch(opened, steps, target)
+        held.check()
+        with delivery.wanting(opened, target.image):
+            delivery.update(opened, steps, before)
+        delivery.prove(opened, steps, health_url)
+        recorded = delivery.remember(
+            opened,
+            seconds=time.monotonic() - began,
+            schema=target.schema,
+            back=target.number,
+        )
+    text = f"{recorded.label} serves {stack}: back to {target.label}, {target.image}"
+    say(text)
+    trouble = notify(text)
+    if trouble:
+        complain(trouble)
+
+
+def _schema_after(status: MigrationStatus) -> str:
+    """What the database is at once the pending migrations have run."""
+    return status.newest if status.pending else status.version
+
+
+def _preflight(stack: Stack, steps: Steps) -> None:
+    """Find what would stop a deployment half-way, before it begins.
+
+    Raises OpsError with all of it at once.
+    """
+    from ops.doctor import preflight
+    from ops.platforms.platform import State
+
+    with steps.step("preflight") as shown:
+        facts = preflight(stack)
+        errors = [fact for fact in facts if fact.state is State.ERROR]
+        shown += [
+            f"{fact.name}: {fact.says}. {fact.remedy}".strip()
+            for fact in facts
+            if fact.state in {State.ERROR, State.WARNING}
+        ]
+        if errors:
+            names = ", ".join(fact.name for fact in errors)
+            raise OpsError(f"Not ready to deploy: {names}. Nothing was done.")
+
+
+def _agree(
+    stack: Stack, summary: Summary, *, yes: bool, yes_replace: str | None
+) -> None:
+    """Ask, and ask for the stack's name where data would be lost."""
+    if summary.losses:
+        confirm_by_name(
+            f"{len(summary.losses)} of these hold data, and would be replaced or "
+            "deleted.",
+            stack.name,
+            given=yes_replace,
+            option="--yes-replace",
+        )
+        return
+    confirm(f"Deploy {stack.name}?", yes=yes)
+
+
+def _way_back(
+    stack: Stack, target: Release, newer: list[Release], *, undo_migrations: bool
+) -> list[str]:
+    """What a rollback will do."""
+    between = [name for r in newer for name in r.migrations]
+    schema = "The schema stays."
+    if undo_migrations and target.schema:
+        schema = f"The schema goes back to version {target.schema}."
+    elif between:
+        schema = f"The schema stays, with {', '.join(between)}."
+    return [
+        f"{stack.name} goes back to {target.label} of {target.at}: {target.image}",
+        schema,
+    ]
+
+
+def _demand_reversible(newer: list[Release], *, undone: bool, kept: bool) -> None:
+    """Refuse to strand an old version on a schema that nothing leads back from.
+
+    Raises OpsError, naming the migrations.
+    """
+    names = [name for release in newer for name in release.irreversible]
+    if names and undone:
+        raise OpsError(
+            f"{', '.join(names)}: there is no script to undo it. Nothing was done. "
+            "Go back without --undo-migrations, or restore a backup: stromhaltig db "
+            "restore"
+        )
+    if names and not kept:
+        raise OpsError(
+            f"{', '.join(names)}: there is no script to undo it, should the old "
+            "version not work with it. Nothing was done. If it does: --keep-schema"
+        )
+
+
+def _switch(stack: Stack, steps: Steps, target: Release) -> None:
+    """Let the platform run the old revision at once."""
+    from ops.platforms import platform_of
+    from ops.platforms.platform import Running
+
+    platform = platform_of(stack)
+    before = platform.running()
+    with steps.step("switch") as facts:
+        platform.switch(Running(target.deployment, target.revision, target.image))
+        verdict = platform.verdict(before)
+        if not verdict.serves:
+            raise RollOutError(verdict.says)
+        facts.append(verdict.says)
+
+
+def _short(image: str) -> str:
+    """A reference with as much of its digest as people compare."""
+    name, at, digest = image.partition("@sha256:")
+    return f"{name}@{digest[:12]}" if at else image

@@ -1,0 +1,248 @@
+"""One changing command at a time on a stack, whoever runs it and from where."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from ops.errors import FailedError, OpsError
+from ops.store import Store
+
+FILE = "lock.json"
+
+RENEWAL = timedelta(seconds=15)
+"""How often a holder shows that it is alive."""
+
+LEASE = timedelta(seconds=90)
+"""How long a holder counts as alive that shows nothing: six renewals."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has the lock.
+
+    run: address of the pipeline's run, where there is one. since, seen: when it took
+    the lock, and when it last showed that it is alive.
+    """
+
+    id: str
+    who: str
+    host: str
+    pid: int
+    command: str
+    run: str
+    since: datetime
+    seen: datetime
+
+    @property
+    def age(self) -> timedelta:
+        """How long it has had the lock."""
+        return datetime.now(UTC) - self.since
+
+    def alive(self, now: datetime | None = None) -> bool:
+        """Whether it still works, as far as can be seen from here."""
+        if self.host == socket.gethostname():
+            return runs(self.pid)
+        return (now or datetime.now(UTC)) - self.seen < LEASE
+
+    def __str__(self) -> str:
+        where = self.run or f"process {self.pid} on {self.host}"
+        return f"{self.who} ({where}), `{self.command}`, for {words(self.age)}"
+
+
+def who_am_i() -> str:
+    """Who runs this: the pipeline's actor, or the user of this machine."""
+    return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+
+
+def pipeline_run() -> str:
+    """Address of the pipeline's run; empty outside of one."""
+    env = os.environ
+    if "GITHUB_RUN_ID" not in env:
+        return ""
+    server = env.get("GITHUB_SERVER_URL", "https://github.com")
+    repository = env.get("GITHUB_REPOSITORY", "")
+    return f"{server}/{repository}/actions/runs/{env['GITHUB_RUN_ID']}"
+
+
+class Lock:
+    """The lock of a stack, in its records."""
+
+    def __init__(
+        self,
+        records: Store,
+        *,
+        renewal: timedelta = RENEWAL,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._records = records
+        self._renewal = renewal
+        self._now = now
+
+    def holder(self) -> Holder | None:
+        """Who has it; None when it is free.
+
+        Raises OpsError when the record cannot be read.
+        """
+        try:
+            text = b"".join(self._records.read(FILE))
+        except FileNotFoundError:
+            return None
+        try:
+            data = json.loads(text)
+            times = {key: datetime.fromisoformat(data[key]) for key in _TIMES}
+            return Holder(**{**data, **times})
+        except (ValueError, TypeError, KeyError) as error:
+            raise OpsError(
+                f"{self._records.where(FILE)} is no record of a lock. Remove it when "
+                "nobody works on the stack"
+            ) from error
+
+    @contextmanager
+    def held(self, command: str) -> Iterator[Held]:
+        """Have the lock during the block.
+
+        Raises OpsError when somebody else has it.
+        """
+        mine = Holder(
+            id=secrets.token_hex(8),
+            who=who_am_i(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            command=command,
+            run=pipeline_run(),
+            since=self._now(),
+            seen=self._now(),
+        )
+        if not self._records.create(FILE, _written(mine)):
+            raise OpsError(self._refusal())
+        held = Held(self, mine)
+        with held.renewing(self._renewal.total_seconds()):
+            try:
+                yield held
+            finally:
+                self._release(mine)
+
+    def release_dead(self) -> Holder | None:
+        """Free the lock of somebody who is gone; who it was, or None when it was free.
+
+        Raises OpsError while the holder is alive.
+        """
+        self.demand_dead()
+        holder = self.holder()
+        if holder:
+            self._release(holder)
+        return holder
+
+    def demand_dead(self) -> None:
+        """Refuse while somebody who is alive has the lock.
+
+        Raises OpsError, naming who it is.
+        """
+        holder = self.holder()
+        if holder and holder.alive():
+            raise OpsError(
+                f"The lock is held by {holder}, who is alive. Wait, or end that first"
+            )
+
+    def renew(self, mine: Holder) -> bool:
+        """Show that a holder is alive; False when the lock is not its any more."""
+        found = self.holder()
+        if found is None or found.id != mine.id:
+            return False
+        self._records.put(FILE, [_written(replace(mine, seen=self._now()))])
+        return True
+
+    def _release(self, holder: Holder) -> None:
+        found = self.holder()
+        if found and found.id == holder.id:
+            self._records.delete(FILE)
+
+    def _refusal(self) -> str:
+        holder = self.holder()
+        if holder is None:
+            return "Somebody else had the lock a moment ago. Try again"
+        remedy = (
+            "Wait for it"
+            if holder.alive()
+            else "It seems to be gone. Look at what it left, then: stromhaltig unlock"
+        )
+        return f"The stack is locked by {holder}. {remedy}"
+
+
+class Held:
+    """A lock that is held, as its holder sees it."""
+
+    def __init__(self, lock: Lock, mine: Holder) -> None:
+        self._lock = lock
+        self._mine = mine
+        self._lost = threading.Event()
+
+    def check(self) -> None:
+        """Ask before a step that cannot be undone.
+
+        Raises FailedError when somebody took the lock away meanwhile.
+        """
+        if self._lost.is_set() or not self._lock.renew(self._mine):
+            raise FailedError(
+                "Somebody took the lock away (`unlock`). Stopped before the next step; "
+                "look at who works on the stack"
+            )
+
+    @contextmanager
+    def renewing(self, seconds: float) -> Iterator[None]:
+        """Renew the lock in the background."""
+        stop = threading.Event()
+
+        def renew() -> None:
+            while not stop.wait(seconds):
+                # Unreachable for a while is no loss: the lease outlasts it.
+                try:
+                    if not self._lock.renew(self._mine):
+                        self._lost.set()
+                        return
+                except Exception:  # noqa: S112 - the next turn tries again
+                    continue
+
+        thread = threading.Thread(target=renew, name="lock", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+_TIMES = ("since", "seen")
+
+
+def _written(holder: Holder) -> bytes:
+    data = asdict(holder) | {key: getattr(holder, key).isoformat() for key in _TIMES}
+    return json.dumps(data).encode()
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of this machine is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def words(age: timedelta) -> str:
+    """A duration in its largest unit."""
+    minutes = int(age.total_seconds() // 60)
+    if minutes < 1:
+        return f"{int(age.total_seconds())} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"

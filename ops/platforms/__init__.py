@@ -1,0 +1,40 @@
+"""The platforms as operations see them: one module each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.errors import OpsError
+
+if TYPE_CHECKING:
+    from ops.platforms.platform import Platform
+    from ops.stack import Stack
+
+
+def platform_of(stack: Stack) -> Platform:
+    """The platform that a stack was deployed to.
+
+    Raises OpsError when it was not deployed yet.
+    """
+    name = stack.outputs.get("platform")
+    # Each only now: its SDK takes longer to import than all the rest.
+    if name == "aws":
+        from ops.platforms.aws import Aws
+
+        return Aws(stack)
+    if name == "docker":
+        from ops.platforms.docker_host import DockerHost
+
+        return DockerHost(stack)
+    if name == "digitalocean":
+        from ops.platforms.digitalocean import DigitalOcean
+
+        return DigitalOcean(stack)
+    if name == "railway":
+        from ops.platforms.railway import Railway
+
+        return Railway(stack)
+    raise OpsError(
+        f"Stack {stack.name} has no outputs: it was never deployed. Deploy it: "
+        f"stromhaltig deploy --stack {stack.name}"
+    )

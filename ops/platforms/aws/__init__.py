@@ -1,0 +1,192 @@
+"""AWS as operations see it: ECS on Fargate, RDS, an application load balancer.
+
+It asks for what the stack's outputs name, and guesses no name. Calls that were
+throttled or got lost are tried again by botocore, slower and slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ops.common import say
+from ops.errors import FailedError, NotOfferedError
+from ops.platforms.aws import database, logs, measures, sessions, status, tasks
+from ops.platforms.aws.account import Account
+from ops.platforms.aws.maintenance import Maintenance
+from ops.platforms.aws.rollout import Rollout
+from ops.platforms.aws.status import DUMPS
+from ops.platforms.platform import (
+    Ended,
+    Fact,
+    LogLine,
+    LogQuery,
+    Measure,
+    Running,
+    Snapshot,
+    Verdict,
+)
+from ops.store import S3Store, Store
+
+if TYPE_CHECKING:
+    from ops.database.address import Address
+    from ops.stack import Stack
+
+__all__ = ["Aws"]
+
+ARCHIVES = "uploads/"
+"""Where the job `archive` puts what it makes, in the bucket of backups."""
+
+
+class Aws:
+    """A stack on AWS; each method as `Platform` says."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._account = Account(stack)
+        self._rollout = Rollout(self._account)
+
+    def running(self) -> Running | None:
+        """The service's primary deployment, or the last that moved the traffic."""
+        return self._rollout.running()
+
+    def verdict(self, before: Running | None) -> Verdict:
+        """By deployment and its state; three times the time by design is the limit.
+
+        The variable STROMHALTIG_ROLLOUT_SECONDS sets another.
+        """
+        verdict = self._rollout.verdict(before)
+        if self._account["strategy"] != "rolling":
+            self._follow()
+        return verdict
+
+    def switch(self, to: Running) -> None:
+        """Give the service a former task definition."""
+        self._rollout.switch(to)
+
+    def status(self) -> list[Fact]:
+        """What may not be looked at is unknown, and keeps nothing else from view."""
+        return status.status(self._account)
+
+    def checks(self) -> list[Fact]:
+        """As `status`."""
+        return status.checks(self._account)
+
+    def measures(self) -> list[Measure]:
+        """The newest figures of CloudWatch, of the last 15 minutes."""
+        return measures.measures(self._account)
+
+    def logs(self, query: LogQuery) -> Iterator[LogLine]:
+        """Of all containers; `source` is the container and the begin of the task's id.
+
+        Followed, a line may come two minutes late, and is shown once.
+        """
+        return logs.lines(self._account, query)
+
+    def shell(self, command: Sequence[str]) -> int:
+        """Over ECS Exec, which does not tell the command's exit code: 0 if it began."""
+        return sessions.shell(self._account, command)
+
+    def one_off(self, command: Sequence[str], *, image: str | None = None) -> Ended:
+        """In a Fargate task of its own; STROMHALTIG_TASK_SECONDS is its time."""
+        return tasks.one_off(self._account, command, image)
+
+    def maintenance(self) -> bool:
+        """Whether our rule is before all others."""
+        return self._maintenance.on()
+
+    def set_maintenance(self, on: bool) -> None:
+        """Two rules of the listener; the health path goes on to the app."""
+        self._maintenance.set(on)
+
+    def database(self, *, admin: bool = False) -> AbstractContextManager[Address]:
+        """Directly from inside the network, and else by a tunnel of ECS Exec."""
+        return database.live(self._account, admin=admin)
+
+    def backups(self) -> Store:
+        """The bucket of the jobs."""
+        bucket = self._account["backups"]
+        if bucket is None:
+            raise NotOfferedError(
+                f"Stack {self._account.stack} has no bucket for backups: set "
+                "`stromhaltig:jobs: {}` and deploy, or take a snapshot"
+            )
+        return S3Store(self._account.client("s3"), bucket)
+
+    def dump(self) -> str:
+        """Run the job `dump`; what is new in the bucket afterwards is the dump."""
+        snapshot = "take a snapshot: stromhaltig db backup --snapshot"
+        return self._made_by("dump", DUMPS, snapshot)
+
+    def archive(self) -> str:
+        """Run the job `archive`, likewise."""
+        return self._made_by("archive", ARCHIVES, "AWS Backup keeps the file system")
+
+    def _made_by(self, job: str, prefix: str, alternative: str) -> str:
+        definition = tasks.job(self._account, job, alternative)
+        before = {entry.name for entry in self.backups().entries(prefix)}
+        ended = tasks.run(self._account, definition)
+        output = "\n".join(ended.lines[-20:])
+        if ended.code:
+            raise FailedError(
+                f"The job `{job}` ended with exit code {ended.code}:\n{output}"
+            )
+        made = [e for e in self.backups().entries(prefix) if e.name not in before]
+        if not made:
+            raise FailedError(
+                f"The job `{job}` ended well, but nothing new is in "
+                f"{self.backups().where(prefix)}:\n{output}"
+            )
+        return max(made, key=lambda entry: entry.modified).name
+
+    def read_uploads(self) -> Iterator[bytes]:
+        """Refused: they are on a file system that only tasks reach."""
+        raise NotOfferedError(
+            "On AWS the job `archive` reads the uploads: stromhaltig files backup"
+        )
+
+    def write_uploads(self, chunks: Iterable[bytes], replace: bool = False) -> None:
+        """Refused, likewise; AWS Backup restores single files, or all."""
+        raise NotOfferedError(
+            "On AWS uploads are restored by AWS Backup, also single files, into the "
+            "file system itself: https://docs.aws.amazon.com/aws-backup/latest/"
+            "devguide/restoring-efs.html. An archive of the bucket is unpacked in a "
+            "container: stromhaltig exec"
+        )
+
+    def scratch(
+        self, *, snapshot: str | None = None, at: datetime | None = None
+    ) -> AbstractContextManager[Address]:
+        """An RDS instance beside the stack's, with its class, network and key.
+
+        STROMHALTIG_RESTORE_SECONDS is the time that it may take.
+        """
+        return database.scratch(self._account, snapshot=snapshot, at=at)
+
+    def snapshot(self, name: str) -> str:
+        """A manual one: RDS never deletes it by itself."""
+        return database.snapshot(self._account, name)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Manual, automatic, and those of AWS Backup."""
+        return database.snapshots(self._account)
+
+    def _follow(self) -> None:
+        """Lead the health path to where the traffic is now; no verdict is lost by it.
+
+        A deployment that moves the traffic leaves our rule behind.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._maintenance.follow()
+        except (BotoCoreError, ClientError) as error:
+            say(
+                f"The health path may lead to the version before ({error}): "
+                f"stromhaltig maintenance on --stack {self._account.stack}"
+            )
+
+    @property
+    def _maintenance(self) -> Maintenance:
+        return Maintenance(self._account)

@@ -1,0 +1,73 @@
+"""What an event of a pull request means for its environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ops.ci.review import Action, decide
+from ops.errors import OpsError
+
+OURS = "stromdao/stromhaltig-infra"
+
+
+def event(
+    action: str,
+    *labels: str,
+    label: str | None = None,
+    head: str | None = OURS,
+    state: str = "open",
+) -> dict[str, Any]:
+    return {
+        "action": action,
+        "repository": {"full_name": OURS},
+        "pull_request": {
+            "number": 7,
+            "state": state,
+            "labels": [{"name": name} for name in labels],
+            "head": {"repo": head and {"full_name": head}},
+        },
+        **({"label": {"name": label}} if label else {}),
+    }
+
+
+def action(*given: Any, **more: Any) -> Action:
+    return decide(event(*given, **more)).action
+
+
+def test_the_label_brings_it_up_and_takes_it_down() -> None:
+    assert action("labeled", "review", label="review") is Action.up
+    assert action("unlabeled", label="review") is Action.down
+
+
+def test_a_push_updates_what_is_labelled_and_nothing_else() -> None:
+    assert action("synchronize", "review") is Action.up
+    assert action("synchronize", "bug") is Action.none
+    assert action("reopened", "review") is Action.up
+
+
+def test_another_label_changes_nothing() -> None:
+    assert action("labeled", "review", "bug", label="bug") is Action.none
+    assert action("unlabeled", "review", label="bug") is Action.none
+
+
+def test_closing_takes_it_down() -> None:
+    assert action("closed", "review", state="closed") is Action.down
+
+
+@pytest.mark.parametrize("head", ["somebody/stromhaltig-infra", None])
+def test_a_label_on_a_fork_gives_nothing_and_says_why(head: str | None) -> None:
+    """A fork that was deleted since has no repository at all."""
+    decision = decide(event("labeled", "review", label="review", head=head))
+    assert decision.action is Action.none
+    assert "the branch is a fork's" in decision.reason
+    assert "the rehearsal" in decision.reason
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"action": "labeled"}, {"pull_request": None, "action": "x"}]
+)
+def test_another_event_is_refused(broken: dict[str, Any]) -> None:
+    with pytest.raises(OpsError, match="this is no event of a pull request"):
+        decide(broken)

@@ -1,0 +1,336 @@
+"""What holds of every workflow, beside what actionlint and zizmor look at."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+import yaml
+
+from ops.ci.reaper import REVIEW_LABEL
+from ops.ci.stacks import stack_files
+from ops.cli import app
+
+ROOT = Path(__file__).parents[4]
+OURS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+THEIRS = sorted((ROOT / "examples/app-repository/.github/workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github/actions").glob("*/action.yml"))
+FILES = [*OURS, *THEIRS]
+EXPECTED = {
+    *("test", "image", "preview", "deploy", "deploy-stack", "review", "drift"),
+    *("drill", "rehearse", "release"),
+}
+OF_OUR_OWN = "stromdao/stromhaltig-infra/"
+SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
+SECRETS = {"SLACK_WEBHOOK_URL", "INFRA_TOKEN"}
+TRIGGERS = {
+    *("push", "pull_request", "schedule", "workflow_call", "workflow_dispatch"),
+}
+"""Others run with rights for what somebody outside has written."""
+
+
+def name(file: Path) -> str:
+    return str(file.relative_to(ROOT)).replace(".github/", "")
+
+
+def load(file: Path) -> dict[str, Any]:
+    # YAML 1.1 takes `on` for a truth value.
+    content = yaml.load(file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506
+    assert isinstance(content, dict)
+    return content
+
+
+def jobs(*files: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Every job: where it is, itself, and the workflow around it."""
+    for file in files:
+        workflow = load(file)
+        for job, content in workflow["jobs"].items():
+            yield f"{name(file)}: {job}", content, workflow
+
+
+def steps(*files: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for where, job, _ in jobs(*files):
+        for step in job.get("steps", ()):
+            yield where, step
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    for where, step in steps(*FILES):
+        if "run" in step:
+            yield where, step["run"]
+    for file in ACTIONS:
+        for step in load(file)["runs"]["steps"]:
+            if "run" in step:
+                yield name(file), step["run"]
+
+
+each_file = pytest.mark.parametrize("file", FILES, ids=name)
+each_job = pytest.mark.parametrize(
+    ("where", "job", "workflow"), list(jobs(*FILES)), ids=lambda value: str(value)[:50]
+)
+
+
+def test_every_workflow_is_there() -> None:
+    assert {file.stem for file in OURS} == EXPECTED
+    assert {file.stem for file in THEIRS} == {"build", "deploy"}
+
+
+@each_file
+def test_a_workflow_begins_with_no_rights(file: Path) -> None:
+    assert load(file)["permissions"] == {}
+
+
+@each_file
+def test_nothing_outside_starts_a_workflow_with_our_rights(file: Path) -> None:
+    assert set(load(file)["on"]) <= TRIGGERS
+
+
+@each_job
+def test_a_job_says_what_it_may_and_how_long(where, job, workflow) -> None:
+    assert "permissions" in job
+    assert "write-all" not in job["permissions"]
+    if "uses" not in job:
+        assert 0 < int(job["timeout-minutes"]) <= 120
+        assert "latest" not in job["runs-on"]
+
+
+@each_job
+def test_two_runs_do_not_meet(where, job, workflow) -> None:
+    assert "concurrency" in job or "concurrency" in workflow or "uses" in job
+
+
+def test_what_changes_a_stack_is_never_cancelled_by_the_next() -> None:
+    groups = [
+        (where, job["concurrency"])
+        for where, job, _ in jobs(*OURS)
+        if str(job.get("concurrency", {}).get("group", "")).startswith("stack-")
+    ]
+    assert len(groups) == 3
+    assert all(group["cancel-in-progress"] == "false" for _, group in groups)
+    workflow = load(ROOT / ".github/workflows/deploy.yml")
+    assert workflow["concurrency"]["cancel-in-progress"] == "false"
+
+
+def test_no_event_of_a_pull_request_pushes_another_out_of_the_queue() -> None:
+    review = load(ROOT / ".github/workflows/review.yml")
+    assert "concurrency" not in review
+    assert "run_id" in review["jobs"]["decide"]["concurrency"]["group"]
+
+
+def test_a_newer_preview_cancels_an_older() -> None:
+    concurrency = load(ROOT / ".github/workflows/preview.yml")["concurrency"]
+    assert concurrency["cancel-in-progress"] == "true"
+    assert "pull_request.number" in concurrency["group"]
+
+
+def uses() -> Iterator[tuple[str, str, str]]:
+    """Where an action is used: its name, and what follows the `@`."""
+    for file in [*FILES, *ACTIONS]:
+        for line in file.read_text().splitlines():
+            if found := re.match(r"\s*(?:- )?uses: (.+)$", line):
+                action, _, version = found[1].partition("@")
+                yield name(file), action, version
+
+
+def test_every_action_is_pinned_by_its_commit_and_says_its_version() -> None:
+    for where, action, version in uses():
+        if action.startswith("./"):
+            assert (ROOT / action).exists(), f"{where}: {action}"
+        elif action.startswith(OF_OUR_OWN):
+            assert (ROOT / action.removeprefix(OF_OUR_OWN)).exists()
+            assert re.fullmatch(r"v\d+\.\d+\.\d+", version)
+        else:
+            pinned = re.fullmatch(r"[0-9a-f]{40} # v\d+\.\d+\.\d+", version)
+            assert pinned, f"{where}: {action}@{version}"
+
+
+def test_an_action_has_one_version_everywhere() -> None:
+    versions: dict[str, set[str]] = {}
+    for _, action, version in uses():
+        versions.setdefault(action, set()).add(version)
+    assert {a: v for a, v in versions.items() if len(v) > 1} == {}
+
+
+def test_no_checkout_leaves_its_token() -> None:
+    found = 0
+    for where, step in steps(*FILES):
+        if str(step.get("uses", "")).startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] == "false", where
+            found += 1
+    assert found > 10
+
+
+def test_no_script_has_an_expression_in_it() -> None:
+    """What somebody outside named, such as a branch, would be run as code."""
+    assert [where for where, script in scripts() if "${{" in script] == []
+
+
+def test_secrets_are_few_and_only_where_an_environment_guards_them() -> None:
+    for where, job, _ in jobs(*FILES):
+        found = set(re.findall(r"secrets\.(\w+)", yaml.dump(job)))
+        assert found <= SECRETS, where
+        assert not found or "environment" in job, where
+
+
+def test_a_role_is_taken_in_an_environment_only() -> None:
+    for where, job, _ in jobs(*OURS):
+        reaches = any(
+            step.get("uses") == "./.github/actions/stack"
+            for step in job.get("steps", ())
+        )
+        assert reaches == ("AWS_ROLE_ARN" in yaml.dump(job)), where
+        if reaches:
+            assert job["permissions"]["id-token"] == "write", where
+            assert job["environment"], where
+
+
+def test_the_environments_are_those_that_the_roles_trust() -> None:
+    stacks = {stack.name: stack for stack in stack_files(ROOT)}
+    drift = load(ROOT / ".github/workflows/drift.yml")["jobs"]["drift"]
+    for stack in drift["strategy"]["matrix"]["stack"]:
+        assert stacks[stack].preview_environment == f"{stack}-preview"
+    assert drift["environment"]["name"] == "${{ matrix.stack }}-preview"
+    deployed = load(ROOT / ".github/workflows/deploy.yml")["jobs"]
+    for job in ("staging", "production"):
+        assert deployed[job]["with"]["stack"] in stacks
+
+
+def test_a_forks_code_gets_no_credentials() -> None:
+    for file in OURS:
+        if "pull_request" not in load(file)["on"]:
+            continue
+        for where, job, workflow in jobs(file):
+            rights = {k for k, v in job["permissions"].items() if v == "write"}
+            if rights or "environment" in job:
+                assert _guarded(job, workflow["jobs"]), where
+
+
+def _guarded(job: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Whether a job runs for our own branches only, by itself or what it waits for."""
+    condition = job.get("if", "")
+    if (
+        SAME_REPOSITORY in condition
+        or "github.event_name != 'pull_request'" in condition
+    ):
+        return True
+    if "needs.decide.outputs.action == " in condition:
+        return True  # what decides is tested with forks: test_review.py
+    needs = job.get("needs", [])
+    needed = [needs] if isinstance(needs, str) else needs
+    return bool(needed) and all(_guarded(others[need], others) for need in needed)
+
+
+def test_labels_are_those_that_are_decided_by() -> None:
+    text = (ROOT / ".github/workflows/review.yml").read_text()
+    assert f"labels.*.name, '{REVIEW_LABEL}')" in text
+    assert f"label.name == '{REVIEW_LABEL}')" in text
+
+
+def test_the_engine_is_the_one_that_is_rehearsed() -> None:
+    pinned = re.search(
+        r"pulumi/pkg/v3 v(\S+)", (ROOT / "tools/pulumi/go.mod").read_text()
+    )
+    assert pinned is not None
+    [version] = [
+        step["with"]["pulumi-version"]
+        for step in load(ROOT / ".github/actions/stack/action.yml")["runs"]["steps"]
+        if "pulumi-version" in step.get("with", {})
+    ]
+    assert version == pinned[1]
+
+
+def test_every_stack_is_rehearsed_on_every_push() -> None:
+    matrix = load(ROOT / ".github/workflows/rehearse.yml")["jobs"]["rehearse"][
+        "strategy"
+    ]["matrix"]
+    files = ROOT.glob("Pulumi.*.yaml")
+    assert {file.name.split(".")[1] for file in files} <= set(matrix["stack"])
+    official = [entry["stack"] for entry in matrix["include"]]
+    aws = [stack.name for stack in stack_files(ROOT) if stack.platform == "aws"]
+    assert sorted(official) == sorted(aws)
+
+
+def commands(script: str, program: str) -> Iterator[list[str]]:
+    """Every call of a program in a script, without what the shell does around it."""
+    for line in script.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        while program in words:
+            words = words[words.index(program) + 1 :]
+            end = [
+                i for i, word in enumerate(words) if word in {">", "<", "|", "&&", ";"}
+            ]
+            yield words[: end[0]] if end else words
+
+
+def unknown(words: list[str]) -> str:
+    """What of a `stromhaltig` command there is not; empty when there is all of it."""
+    command: click.Command = typer.main.get_command(app)
+    rest = list(words)
+    while hasattr(command, "commands"):
+        if not rest or rest[0] not in command.commands:
+            return f"no command {' '.join(words[: len(words) - len(rest) + 1])}"
+        command = command.commands[rest.pop(0)]
+    options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+    given = {word.partition("=")[0] for word in rest if word.startswith("--")}
+    return ", ".join(sorted(given - options - {"--help"}))
+
+
+def test_every_command_that_is_called_exists() -> None:
+    called = [
+        (where, words)
+        for where, script in scripts()
+        for words in commands(script, "stromhaltig")
+    ]
+    assert len(called) > 15
+    missing = {f"{where}: {words}": unknown(words) for where, words in called}
+    assert {call: what for call, what in missing.items() if what} == {}
+
+
+def test_options_that_variables_stand_for_exist() -> None:
+    for option in ("--only-edit", "--no-only-edit"):
+        assert unknown(["ci", "publish", option]) == ""
+    for option in ("--dry-run", "--no-dry-run"):
+        assert unknown(["ci", "reap", option]) == ""
+    assert unknown(["ci", "reap", "--nothing"]) == "--nothing"
+    assert unknown(["ci", "nothing"]) == "no command ci nothing"
+
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([\w./-]+):(?!=)", MAKEFILE, re.MULTILINE))
+
+
+def test_every_target_that_is_made_exists() -> None:
+    made = {
+        word
+        for _, script in scripts()
+        for words in commands(script, "make")
+        for word in words
+        if "=" not in word and not word.startswith("-")
+    }
+    assert {"test", "check", "test-unit", "rehearse", ".venv/$GROUP.ready"} <= made
+    assert made - {".venv/$GROUP.ready"} <= TARGETS
+    assert {".venv/dev.ready", ".venv/rehearsal.ready"} <= TARGETS
+
+
+@pytest.mark.parametrize(
+    "target", sorted(t for t in TARGETS if t.startswith("ci-")), ids=str
+)
+def test_what_jobs_run_is_run_locally_by_the_same_command(target: str) -> None:
+    recipe = MAKEFILE.partition(f"\n{target}:")[2].partition("\n\n")[0]
+    local = [
+        words
+        for line in recipe.splitlines()
+        for words in commands(_spelt_out(line), "@stromhaltig")
+    ]
+    assert local
+    assert [what for words in local if (what := unknown(words))] == []
+
+
+def _spelt_out(line: str) -> str:
+    return line.replace("$(CI)", "stromhaltig ci").replace(".venv/bin/", "")

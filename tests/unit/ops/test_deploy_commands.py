@@ -1,0 +1,348 @@
+"""`stromhaltig deploy`, `rollback` and `releases`, on a stack in memory."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+
+import pytest
+from typer.testing import CliRunner
+
+import ops.stack
+from ops import delivery, releases
+from ops.audit import acts
+from ops.cli import app
+from ops.database.migrations import MigrationStatus
+from ops.errors import FailedError, NotOfferedError
+from ops.health import Health
+from ops.lock import Lock
+from ops.platforms.platform import Fact, Running, State, Verdict
+from ops.stack import Change
+from tests.unit.ops.fakes import FakePlatform, FakeStack, image, migration_status
+
+URL = "https://stromhaltig.invalid/api/health"
+WELL = Health(URL, "ok", 200, 12)
+UNWELL = Health(URL, "error", 503, 12)
+NOTHING_PENDING = migration_status(applied=("001_users",), pending=())
+
+
+@dataclass
+class Scene:
+    """A stack with what surrounds it.
+
+    healths: the next answers from outside; then it is well. told: to the chat.
+    """
+
+    stack: FakeStack
+    platform: FakePlatform
+    facts: list[Fact] = field(default_factory=list)
+    healths: list[Health] = field(default_factory=list)
+    migrations: MigrationStatus | Exception = NOTHING_PENDING
+    told: list[str] = field(default_factory=list)
+
+    def run(self, *arguments: str):
+        command, *more = arguments
+        return CliRunner().invoke(app, [command, "--stack", "staging", *more])
+
+    def deploy(self, *arguments: str):
+        return self.run("deploy", "--yes", *arguments)
+
+    @property
+    def labels(self) -> list[str]:
+        return [found.label for found in releases.releases(self.stack.records)]
+
+    @property
+    def image(self) -> str | None:
+        return self.stack.get("image.ref")
+
+
+@pytest.fixture
+def scene(tmp_path, monkeypatch):
+    """A stack that runs image a, as release r1."""
+    monkeypatch.setenv("COLUMNS", "200")
+    stack = FakeStack(tmp_path, config={"image.ref": image("a")})
+    platform = FakePlatform(stack)
+    scene = Scene(stack, platform)
+
+    def status(_: FakePlatform, image: str | None = None) -> MigrationStatus:
+        if isinstance(scene.migrations, Exception):
+            raise scene.migrations
+        return scene.migrations
+
+    monkeypatch.setattr(ops.stack, "Stack", lambda name: stack)
+    monkeypatch.setattr(delivery, "platform_of", lambda stack: platform)
+    monkeypatch.setattr("ops.platforms.platform_of", lambda stack: platform)
+    monkeypatch.setattr("ops.doctor.preflight", lambda stack: scene.facts)
+    monkeypatch.setattr("ops.database.migrations.status", status)
+    monkeypatch.setattr(
+        "ops.health.until_well",
+        lambda *_, **__: scene.healths.pop(0) if scene.healths else WELL,
+    )
+    monkeypatch.setattr("ops.deploy.notify", scene.told.append)
+    stack.outputs = {"platform": "aws", "health_url": URL, "release": None}
+    assert scene.deploy().exit_code == 0
+    assert scene.labels == ["r1"]
+    stack.ups.clear()
+    scene.told.clear()
+    return scene
+
+
+def test_a_new_image_is_deployed_proven_recorded_and_told(scene):
+    done = scene.deploy("--image", image("b"))
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert [ups["image.ref"] for ups in scene.stack.ups] == [image("b")]
+    newest = releases.releases(scene.stack.records)[0]
+    assert (newest.label, newest.image) == ("r2", image("b"))
+    assert scene.told == [done.stderr.splitlines()[-1]]
+    assert scene.told[0].startswith("r2 serves staging")
+    act = acts(scene.stack.records, 1)[0]
+    assert (act.command, act.outcome) == ("deploy", "done")
+    assert act.details == {"image": image("b"), "release": "r2"}
+    assert Lock(scene.stack.records).holder() is None
+
+
+def test_the_steps_come_in_order(scene):
+    scene.migrations = migration_status(applied=("001",), pending=("002_quiz",))
+    done = scene.deploy("--image", image("b"))
+    marks = [x.split(" ")[1] for x in done.stderr.splitlines() if x.startswith("✓")]
+    assert marks == [
+        "preflight",
+        "preview",
+        "migrations",
+        "backup",
+        "update",
+        "roll-out",
+        "health",
+    ]
+
+
+def test_a_backup_is_taken_when_migrations_are_pending(scene):
+    scene.migrations = migration_status(applied=("001",), pending=("002_quiz",))
+    assert scene.deploy("--image", image("b")).exit_code == 0
+    [snapshot] = scene.platform.snapshots_taken
+    assert re.fullmatch(r"before-deploy-\d{8}-\d{6}", snapshot)
+    newest = releases.releases(scene.stack.records)[0]
+    assert newest.migrations == ("002_quiz",)
+    assert acts(scene.stack.records, 1)[0].details["backup"] == f"snapshot-{snapshot}"
+
+
+def test_a_backup_is_taken_when_nobody_can_tell(scene):
+    scene.migrations = NotOfferedError("no one-off containers here")
+    assert scene.deploy("--image", image("b")).exit_code == 0
+    assert len(scene.platform.snapshots_taken) == 1
+
+
+def test_no_backup_is_taken_without_need_or_when_told_not_to(scene):
+    assert scene.deploy("--image", image("b")).exit_code == 0
+    scene.migrations = migration_status(applied=("001",), pending=("002_quiz",))
+    assert scene.deploy("--image", image("c"), "--backup", "never").exit_code == 0
+    assert scene.platform.snapshots_taken == []
+
+
+def test_a_backup_that_fails_stops_it_before_anything_is_changed(scene, monkeypatch):
+    def refuse(name: str) -> str:
+        raise FailedError("snapshot quota exceeded")
+
+    monkeypatch.setattr(scene.platform, "snapshot", refuse)
+    done = scene.deploy("--image", image("b"), "--backup", "always")
+    assert done.exit_code == 1
+    assert "snapshot quota exceeded" in done.stderr
+    assert scene.stack.ups == []
+    assert scene.image == image("a")
+
+
+def test_what_is_not_ready_stops_it_with_all_reasons(scene):
+    scene.facts = [
+        Fact("credentials", State.ERROR, "expired", "sign in"),
+        Fact("pulumi", State.ERROR, "too old", "upgrade"),
+        Fact("psql", State.WARNING, "missing", "install"),
+    ]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 2
+    assert "credentials: expired. sign in" in done.stderr
+    assert "Not ready to deploy: credentials, pulumi. Nothing was done." in done.stderr
+    assert scene.stack.ups == []
+
+
+def test_without_a_yes_nothing_is_done(scene):
+    done = scene.run("deploy", "--image", image("b"))
+    assert done.exit_code == 2
+    assert "--yes" in done.stderr
+    assert (scene.stack.ups, scene.image) == ([], image("a"))
+
+
+def test_losing_data_takes_the_stacks_name(scene):
+    scene.stack.planned = [Change("replace", "aws:rds/instance:Instance", "db")]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 2
+    assert "replace aws:rds/instance:Instance db  << holds data" in done.stderr
+    assert "--yes-replace staging" in done.stderr
+    assert scene.stack.ups == []
+    assert scene.deploy("--yes-replace", "staging").exit_code == 0
+
+
+def test_a_dry_run_shows_the_changes_and_leaves_all_as_it_was(scene):
+    scene.stack.planned = [Change("update", "aws:ecs/service:Service", "app")]
+    before = acts(scene.stack.records, 99)
+    done = scene.run("deploy", "--image", image("b"), "--dry-run")
+    assert done.exit_code == 0
+    assert "update 1" in done.stderr
+    assert (scene.stack.ups, scene.image) == ([], image("a"))
+    assert acts(scene.stack.records, 99) == before
+
+
+def test_a_second_one_at_once_is_refused(scene):
+    with Lock(scene.stack.records).held("db restore"):
+        done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 2
+    assert "`db restore`" in done.stderr
+    assert scene.stack.ups == []
+
+
+ROLLED_BACK = Verdict(
+    False,
+    "ECS went back to app:6",
+    rolled_back=True,
+    reasons=("task 1: essential container exited, exit code 1",),
+    log=("Error: no such table",),
+)
+
+
+def test_a_platform_that_went_back_is_no_success_whatever_pulumi_says(scene):
+    scene.platform.verdicts = [ROLLED_BACK]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert "ECS went back to app:6" in done.stderr
+    assert "task 1: essential container exited" in done.stderr
+    assert "Error: no such table" in done.stderr
+    # The program follows, so that its state is true.
+    assert [ups["image.ref"] for ups in scene.stack.ups] == [image("b"), image("a")]
+    assert scene.labels == ["r1"]
+    assert f"Not deployed. {image('a')} serves again." in done.stderr
+    assert scene.told == [f"Deployment of staging failed; {image('a')} serves again."]
+    assert acts(scene.stack.records, 1)[0].outcome == "failed"
+
+
+def test_an_app_that_is_not_well_from_outside_goes_back(scene):
+    scene.healths = [UNWELL, WELL]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert "is not well: error, HTTP 503" in done.stderr
+    assert scene.image == image("a")
+    assert scene.labels == ["r1"]
+
+
+def test_an_update_that_fails_says_what_the_platform_knows_and_goes_back(scene):
+    def fail(stack: FakeStack) -> None:
+        if stack.get("image.ref") == image("b"):
+            raise FailedError("Pulumi: the service did not become stable")
+
+    scene.stack.on_up = fail
+    scene.platform.verdicts = [ROLLED_BACK]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert "did not become stable" in done.stderr
+    assert "Error: no such table" in done.stderr
+    assert scene.stack.ups[-1]["image.ref"] == image("a")
+
+
+def test_what_fails_stays_when_told_so(scene):
+    scene.platform.verdicts = [ROLLED_BACK]
+    done = scene.deploy("--image", image("b"), "--on-failure", "keep")
+    assert done.exit_code == 1
+    assert len(scene.stack.ups) == 1
+    assert "stromhaltig status --stack staging" in done.stderr
+
+
+def test_a_stack_that_builds_its_image_goes_on_building_after_a_failure(scene):
+    scene.stack.config = {"image.context": "app"}
+    scene.platform.verdicts = [ROLLED_BACK]
+    assert scene.deploy().exit_code == 1
+    assert scene.stack.ups[-1] == {"image.ref": image("a")}
+    assert scene.stack.config == {"image.context": "app"}
+
+
+def test_an_unchanged_stack_is_no_new_release(scene, monkeypatch):
+    known = releases.releases(scene.stack.records)[0]
+    same = Running(known.deployment, known.revision, known.image)
+    monkeypatch.setattr(scene.platform, "running", lambda: same)
+    assert scene.deploy().exit_code == 0
+    assert scene.labels == ["r1"]
+
+
+# Rollback.
+
+
+@pytest.fixture
+def twice(scene):
+    """Image b as r2, with a migration, after image a as r1."""
+    scene.migrations = migration_status(applied=("001",), pending=("002_quiz",))
+    assert scene.deploy("--image", image("b")).exit_code == 0
+    scene.stack.ups.clear()
+    scene.migrations = NOTHING_PENDING
+    return scene
+
+
+def test_a_rollback_goes_through_the_program_and_is_a_release(twice):
+    done = twice.run("rollback", "--yes")
+    assert done.exit_code == 0
+    assert "The schema stays, with 002_quiz." in done.stderr
+    assert [ups["image.ref"] for ups in twice.stack.ups] == [image("a")]
+    newest = releases.releases(twice.stack.records)[0]
+    assert (newest.label, newest.back, newest.image) == ("r3", 1, image("a"))
+    assert twice.image == image("a")
+
+
+def test_a_fast_one_switches_first(twice):
+    assert twice.run("rollback", "r1", "--fast", "--yes").exit_code == 0
+    assert twice.platform.switched == [f"revision:{image('a')}"]
+    assert len(twice.stack.ups) == 1
+
+
+def test_an_unknown_release_names_the_nearest(twice):
+    done = twice.run("rollback", "r11", "--yes")
+    assert done.exit_code == 2
+    assert 'Did you mean "r1"?' in done.stderr
+
+
+def test_a_migration_that_cannot_be_undone_stops_it_unless_told(scene):
+    scene.migrations = migration_status(
+        applied=("001",), pending=("002_drop",), irreversible=("002_drop",)
+    )
+    assert scene.deploy("--image", image("b")).exit_code == 0
+    done = scene.run("rollback", "--yes")
+    assert done.exit_code == 2
+    assert "002_drop: there is no script to undo it" in done.stderr
+    assert "--keep-schema" in done.stderr
+    assert scene.image == image("b")
+    assert scene.run("rollback", "--yes", "--undo-migrations").exit_code == 2
+    assert scene.run("rollback", "--yes", "--keep-schema").exit_code == 0
+    assert scene.image == image("a")
+
+
+def test_a_dry_run_of_a_rollback_says_what_would_be(twice):
+    done = twice.run("rollback", "--dry-run")
+    assert done.exit_code == 0
+    assert "staging goes back to r1" in done.stderr
+    assert twice.stack.ups == []
+
+
+def test_a_rollback_that_does_not_serve_leaves_the_file_as_it_was(twice):
+    twice.platform.verdicts = [ROLLED_BACK]
+    done = twice.run("rollback", "--yes")
+    assert done.exit_code == 1
+    assert twice.image == image("b")
+    assert twice.labels == ["r2", "r1"]
+
+
+def test_releases_are_listed_newest_first(twice):
+    done = twice.run("releases")
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["r2", "r1"]
+    data = json.loads(twice.run("releases", "--json", "--last", "1").stdout)
+    assert [(found["number"], found["image"]) for found in data] == [(2, image("b"))]
+
+
+def test_without_releases_it_is_said_how_they_come(scene):
+    scene.stack.records.delete("releases/000001.json")
+    assert "stromhaltig deploy" in scene.run("releases").stderr

@@ -1,0 +1,159 @@
+"""The lock of a stack: one holder, who can be named, and is not robbed while alive."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ops.errors import FailedError, OpsError
+from ops.lock import FILE, LEASE, Holder, Lock, who_am_i, words
+from ops.store import FolderStore
+
+NOW = datetime(2026, 11, 29, 20, 0, tzinfo=UTC)
+HOLDER = Holder(
+    id="1",
+    who="ada",
+    host="elsewhere",
+    pid=1,
+    command="deploy",
+    run="",
+    since=NOW,
+    seen=NOW,
+)
+
+
+@pytest.fixture
+def records(tmp_path):
+    return FolderStore(tmp_path)
+
+
+@pytest.fixture
+def lock(records):
+    return Lock(records)
+
+
+def leave(records: FolderStore, holder: Holder) -> None:
+    """A lock as its holder wrote it."""
+    times = {"since": holder.since.isoformat(), "seen": holder.seen.isoformat()}
+    records.put(FILE, [json.dumps(holder.__dict__ | times).encode()])
+
+
+def ended_process() -> int:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return pid
+
+
+def test_it_is_free_before_and_after(lock):
+    assert lock.holder() is None
+    with lock.held("deploy"):
+        holder = lock.holder()
+        assert (holder.command, holder.pid) == ("deploy", os.getpid())
+        assert holder.alive()
+    assert lock.holder() is None
+
+
+def test_it_is_free_after_a_failure(lock):
+    with pytest.raises(RuntimeError), lock.held("deploy"):
+        raise RuntimeError
+    assert lock.holder() is None
+
+
+def test_a_second_one_is_told_who_has_it_and_to_wait(lock):
+    with (
+        lock.held("db restore"),
+        pytest.raises(OpsError, match=r"locked by .*`db restore`.* Wait for it"),
+        lock.held("deploy"),
+    ):
+        pytest.fail("two at once")
+
+
+def test_a_second_one_is_told_of_a_dead_holder_how_to_free_it(lock, records):
+    leave(records, replace(HOLDER, host=socket.gethostname(), pid=ended_process()))
+    with (
+        pytest.raises(OpsError, match=r"seems to be gone.*stromhaltig unlock"),
+        lock.held("deploy"),
+    ):
+        pytest.fail("taken without a word")
+
+
+def test_a_holder_on_this_machine_lives_as_long_as_its_process():
+    here = replace(HOLDER, host=socket.gethostname(), seen=NOW - timedelta(days=1))
+    assert replace(here, pid=os.getpid()).alive()
+    assert not replace(here, pid=ended_process()).alive()
+
+
+def test_a_holder_elsewhere_lives_as_long_as_it_says_so():
+    assert HOLDER.alive(NOW + LEASE - timedelta(seconds=1))
+    assert not HOLDER.alive(NOW + LEASE)
+
+
+def test_a_holder_shows_that_it_is_alive(records):
+    lock = Lock(records, renewal=timedelta(milliseconds=20))
+    with lock.held("deploy"):
+        first = lock.holder().seen
+        deadline = time.monotonic() + 5
+        while lock.holder().seen == first:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_living_holder_is_not_robbed(lock):
+    with lock.held("deploy"):
+        with pytest.raises(OpsError, match="who is alive"):
+            lock.release_dead()
+        assert lock.holder() is not None
+
+
+def test_a_dead_holder_is_removed_and_named(lock, records):
+    leave(records, HOLDER)
+    assert lock.release_dead() == HOLDER
+    assert lock.holder() is None
+    assert lock.release_dead() is None
+
+
+def test_who_lost_the_lock_stops_before_the_next_step(lock, records):
+    with lock.held("deploy") as held:
+        held.check()
+        records.delete(FILE)
+        with pytest.raises(FailedError, match="took the lock away"):
+            held.check()
+
+
+def test_who_lost_the_lock_does_not_free_the_next_ones(lock, records):
+    with lock.held("deploy"):
+        leave(records, HOLDER)
+    assert lock.holder() == HOLDER
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"who": 1}'])
+def test_a_broken_record_is_named(lock, records, text):
+    records.put(FILE, [text.encode()])
+    with pytest.raises(OpsError, match=r"lock\.json is no record of a lock"):
+        lock.holder()
+
+
+def test_in_a_pipeline_the_holder_is_its_actor_with_the_run(lock, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTOR", "grace")
+    monkeypatch.setenv("GITHUB_RUN_ID", "42")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "stromdao/stromhaltig-infra")
+    with lock.held("deploy"):
+        assert str(lock.holder()).startswith(
+            "grace (https://github.com/stromdao/stromhaltig-infra/actions/runs/42)"
+        )
+    assert who_am_i() == "grace"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(5, "5 s"), (90, "1 min"), (7100, "118 min"), (7200, "2 h")]
+)
+def test_an_age_is_told_in_its_largest_unit(seconds, said):
+    assert words(timedelta(seconds=seconds)) == said

@@ -1,0 +1,190 @@
+"""Stores: whole files or none, one winner, nothing outside."""
+
+from __future__ import annotations
+
+import io
+import stat
+import threading
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ops.errors import FailedError, OpsError
+from ops.store import PART, FolderStore, S3Store
+
+
+def content(store: FolderStore | S3Store, name: str) -> bytes:
+    return b"".join(store.read(name))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return FolderStore(tmp_path / "store")
+
+
+def test_a_file_is_read_as_it_was_written(folder):
+    assert folder.put("dumps/one.gz", [b"abc", b"", b"def"]) == 6
+    assert content(folder, "dumps/one.gz") == b"abcdef"
+
+
+def test_a_failed_write_leaves_nothing_and_what_was_there(folder, tmp_path):
+    folder.put("one", [b"before"])
+
+    def broken():
+        yield b"after"
+        raise RuntimeError("the source ended")
+
+    with pytest.raises(RuntimeError, match="the source ended"):
+        folder.put("one", broken())
+    assert content(folder, "one") == b"before"
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["one"]
+
+
+def test_a_file_is_its_owners_only(folder, tmp_path):
+    folder.put("dumps/one", [b"everybody's data"])
+    folder.create("lock", b"")
+    for path in ("dumps/one", "lock"):
+        mode = (tmp_path / "store" / path).stat().st_mode
+        assert stat.S_IMODE(mode) == 0o600
+
+
+def test_of_several_who_create_a_file_one_does(folder):
+    results: list[bool] = []
+    start = threading.Barrier(8)
+
+    def create(number: int) -> None:
+        start.wait()
+        results.append(folder.create("lock", str(number).encode()))
+
+    threads = [threading.Thread(target=create, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [False] * 7 + [True]
+    assert [entry.name for entry in folder.entries()] == ["lock"]
+
+
+def test_entries_are_by_name_and_of_a_prefix(folder, tmp_path):
+    for name in ("b/2", "a/1", "b/1"):
+        folder.put(name, [b"xy"])
+    (tmp_path / "store" / "b" / "3.1a2b.partial").write_bytes(b"half")
+    assert [entry.name for entry in folder.entries()] == ["a/1", "b/1", "b/2"]
+    assert [(e.name, e.size) for e in folder.entries("b/")] == [("b/1", 2), ("b/2", 2)]
+
+
+def test_a_folder_that_is_not_there_is_empty(folder):
+    assert folder.entries() == []
+    folder.delete("nothing")
+    with pytest.raises(FileNotFoundError):
+        content(folder, "nothing")
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/../../b", "", "/etc/passwd"])
+def test_no_name_leads_out_of_the_folder(folder, name):
+    with pytest.raises(OpsError, match="is no name of a file"):
+        folder.put(name, [b"x"])
+
+
+class Bucket:
+    """S3's answers, and what it was sent."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.objects: dict[str, bytes] = {}
+        self.aborted = False
+        self.loses = 0
+        self.refuses_part = 0
+
+    def create_multipart_upload(self, **_: Any) -> dict[str, Any]:
+        return {"UploadId": "u1"}
+
+    def upload_part(self, **given: Any) -> dict[str, Any]:
+        if given["PartNumber"] == self.refuses_part:
+            raise _error("SlowDown", 503)
+        self.parts.append(given["Body"])
+        return {"ETag": str(given["PartNumber"])}
+
+    def complete_multipart_upload(self, **given: Any) -> None:
+        whole = b"".join(self.parts)
+        self.objects[given["Key"]] = whole[: len(whole) - self.loses]
+
+    def abort_multipart_upload(self, **_: Any) -> None:
+        self.aborted = True
+
+    def head_object(self, **given: Any) -> dict[str, Any]:
+        return {"ContentLength": len(self.objects[given["Key"]])}
+
+    def put_object(self, **given: Any) -> None:
+        assert given["IfNoneMatch"] == "*"
+        if given["Key"] in self.objects:
+            raise _error("PreconditionFailed", 412)
+        self.objects[given["Key"]] = given["Body"]
+
+    def get_object(self, **given: Any) -> dict[str, Any]:
+        if given["Key"] not in self.objects:
+            raise _error("NoSuchKey", 404)
+        return {"Body": _Body(self.objects[given["Key"]])}
+
+
+class _Body(io.BytesIO):
+    def iter_chunks(self, size: int) -> Any:
+        while chunk := self.read(size):
+            yield chunk
+
+
+def _error(code: str, status: int) -> ClientError:
+    said = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(said, "PutObject")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bucket():
+    return Bucket()
+
+
+@pytest.fixture
+def s3(bucket):
+    return S3Store(bucket, "backups", "stack/")
+
+
+def test_an_upload_goes_in_parts_of_a_bounded_size(s3, bucket):
+    chunk = b"x" * (PART // 2 + 1)
+    assert s3.put("one", [chunk] * 5) == 5 * len(chunk)
+    assert [len(part) for part in bucket.parts] == [
+        PART,
+        PART,
+        5 * len(chunk) - 2 * PART,
+    ]
+    assert content(s3, "one") == chunk * 5
+
+
+def test_an_empty_file_is_one_empty_part(s3, bucket):
+    assert s3.put("empty", []) == 0
+    assert bucket.parts == [b""]
+
+
+def test_a_failed_upload_gives_its_parts_back(s3, bucket):
+    bucket.refuses_part = 1
+    with pytest.raises(ClientError, match="SlowDown"):
+        s3.put("one", [b"x"])
+    assert bucket.aborted
+    assert bucket.objects == {}
+
+
+def test_what_did_not_arrive_whole_is_an_error(s3, bucket):
+    bucket.loses = 1
+    with pytest.raises(FailedError, match="s3://backups/stack/one has 2 bytes instead"):
+        s3.put("one", [b"abc"])
+
+
+def test_an_object_is_created_once(s3):
+    assert s3.create("lock", b"mine")
+    assert not s3.create("lock", b"theirs")
+    assert content(s3, "lock") == b"mine"
+
+
+def test_an_object_that_is_not_there_is_no_file(s3):
+    with pytest.raises(FileNotFoundError, match="s3://backups/stack/one"):
+        content(s3, "one")
