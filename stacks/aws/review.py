@@ -101,6 +101,7 @@ def deploy(settings: ReviewSettings, contract: AppContract) -> ReviewOutputs:
         task_security_group=base.security_group,
         log_group=service.log_group_name,
         secrets={variable: entry.name for variable, entry in entries.items()},
+        rotations=settings.rotations,
         secret_arns={variable: entry.arn for variable, entry in entries.items()},
         database_endpoint=base.database_endpoint,
         database_name=connection.name,
