@@ -84,8 +84,8 @@ test-unit: .venv/dev.ready ## the fast suite
 test-rehearsal: .venv/dev.ready ## the provider's rows and the rehearsal itself
 	$(PYTHON) -m pytest tests/rehearsal
 
-test-servers: .venv/dev.ready app/node_modules/.ready ## proxy, backups and firewall, on real servers
-	$(PYTHON) -m pytest tests/proxy tests/backup tests/host
+test-servers: .venv/dev.ready app/node_modules/.ready ## proxy, backups, databases and firewall, on real servers
+	$(PYTHON) -m pytest tests/proxy tests/backup tests/databases tests/host
 
 test-docker: .venv/dev.ready app/node_modules/.ready ## image and Docker host in a Docker engine; needs root
 	$(PYTHON) -m pytest tests/docker

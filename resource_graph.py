@@ -194,7 +194,10 @@ def names(resource: Resource, key: str, other: Resource) -> bool:
 
 
 def region_of(graph: ResourceGraph) -> str:
-    """The AWS region that a graph is in: by its zones, else by most of its ARNs.
+    """The AWS region that a graph is in.
+
+    By its zones, else by most of its ARNs, else by the provider that the engine made: a
+    first preview of what lives on others' things has nothing else.
 
     Raises GraphError when nothing in it says so.
     """
@@ -211,9 +214,13 @@ def region_of(graph: ResourceGraph) -> str:
         if isinstance(arn := resource.outputs.get("arn"), str) and arn.count(":") > 4
     )
     del arns[""]
-    if not arns:
-        raise GraphError("Nothing in it says which region of AWS. Say it: --region")
-    return arns.most_common(1)[0][0]
+    if arns:
+        return arns.most_common(1)[0][0]
+    for provider in graph.of("pulumi:providers:aws"):
+        region = provider.inputs.get("region")
+        if provider.name.startswith("default") and isinstance(region, str):
+            return region
+    raise GraphError("Nothing in it says which region of AWS. Say it: --region")
 
 
 def read(file: Path) -> ResourceGraph:

@@ -557,6 +557,12 @@ TABLE: Mapping[str, Sequence[Calls]] = {
             ),
         ),
     ),
+    "aws:lambda/invocation:Invocation": (
+        Calls(
+            "lambda",
+            named="InvokeFunction",
+        ),
+    ),
     "aws:lambda/permission:Permission": (
         Calls(
             "lambda",
@@ -572,6 +578,12 @@ TABLE: Mapping[str, Sequence[Calls]] = {
                 "AddTags CreateListener DeleteListener ModifyListener "
                 "ModifyListenerAttributes RemoveTags"
             ),
+        ),
+    ),
+    "aws:lb/listenerCertificate:ListenerCertificate": (
+        Calls(
+            "elasticloadbalancing",
+            changes="AddListenerCertificates RemoveListenerCertificates",
         ),
     ),
     "aws:lb/listenerRule:ListenerRule": (

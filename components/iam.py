@@ -52,3 +52,18 @@ def service_trust(service: str, account_id: str) -> str:
             "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
         }
     )
+
+
+def lambda_trust() -> str:
+    """Return the trust policy of a function's role.
+
+    Lambda takes a role of the function's own account only, from whoever may pass it; a
+    condition on the source is not documented for it.
+    """
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    )

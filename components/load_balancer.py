@@ -232,7 +232,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 self,
             )
             users.append(production)
-            self.alternate_target_group_arn = _once_used(alternate, users)
+            self.alternate_target_group_arn = once_used(alternate, users)
             self.alternate_target_group_arn_suffix = alternate.arn_suffix
             self.production_rule_arn = production.arn
             self.test_rule_arn = test.arn
@@ -243,7 +243,7 @@ class LoadBalancer(pulumi.ComponentResource):
         self.arn_suffix = balancer.arn_suffix
         self.dns_name = balancer.dns_name
         self.zone_id = balancer.zone_id
-        self.target_group_arn = _once_used(targets, users)
+        self.target_group_arn = once_used(targets, users)
         self.target_group_arn_suffix = targets.arn_suffix
         self.http_listener_arn = http.arn
         self.https_listener_arn = (
@@ -280,15 +280,35 @@ class LoadBalancer(pulumi.ComponentResource):
 def _target_group(
     name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions
 ) -> aws.lb.TargetGroup:
-    return aws.lb.TargetGroup(
+    return target_group(
         name,
         vpc_id=args.vpc_id,
-        target_type="ip",
         port=args.target_port,
-        protocol="HTTP",
+        health_path=args.health_path,
         deregistration_delay=args.deregistration_delay,
+        opts=opts,
+    )
+
+
+def target_group(
+    name: str,
+    *,
+    vpc_id: pulumi.Input[str],
+    port: int,
+    health_path: str,
+    deregistration_delay: int,
+    opts: pulumi.ResourceOptions,
+) -> aws.lb.TargetGroup:
+    """Make a group of targets by IP address, as `LoadBalancerArgs` says."""
+    return aws.lb.TargetGroup(
+        name,
+        vpc_id=vpc_id,
+        target_type="ip",
+        port=port,
+        protocol="HTTP",
+        deregistration_delay=deregistration_delay,
         health_check=aws.lb.TargetGroupHealthCheckArgs(
-            path=args.health_path,
+            path=health_path,
             matcher="200",
             interval=HEALTH_INTERVAL,
             timeout=HEALTH_INTERVAL - 1,
@@ -380,10 +400,13 @@ def _origin_rule(
     )
 
 
-def _once_used(
+def once_used(
     group: aws.lb.TargetGroup, users: Sequence[pulumi.Resource]
 ) -> pulumi.Output[str]:
-    """ARN of the target group: ECS refuses one that no listener or rule uses yet."""
+    """ARN of the target group: ECS refuses one that no listener or rule uses yet.
+
+    users: the listeners and rules.
+    """
     return pulumi.Output.all(group.arn, *(user.urn for user in users)).apply(
         lambda known: str(known[0])
     )

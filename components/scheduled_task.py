@@ -56,7 +56,7 @@ class ScheduledTaskArgs(TaskArgs):
     timezone: str = "UTC"
     start_within: int = 3600
     cluster_arn: pulumi.Input[str]
-    subnet_ids: Sequence[pulumi.Input[str]]
+    subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
     security_group_ids: Sequence[pulumi.Input[str]]
     log_group_name: pulumi.Input[str]
     log_group_arn: pulumi.Input[str]

@@ -105,22 +105,27 @@ class SecurityGroups(pulumi.ComponentResource):
 
         _admit_web(f"{name}-load-balancer", load_balancer, args, child)
 
-        def connect(
+        def reach(
             target: aws.ec2.SecurityGroup, role: str, port: int, description: str
         ) -> None:
-            _connect(
-                f"{name}-service-to-{role}", service, target, port, description, child
+            connect(
+                f"{name}-service-to-{role}",
+                service.id,
+                target.id,
+                port,
+                description,
+                child,
             )
 
-        _connect(
+        connect(
             f"{name}-load-balancer-to-service",
-            load_balancer,
-            service,
+            load_balancer.id,
+            service.id,
             args.app_port,
             "Requests from the load balancer to the app",
             child,
         )
-        connect(
+        reach(
             database,
             "database",
             args.database_port,
@@ -129,23 +134,25 @@ class SecurityGroups(pulumi.ComponentResource):
         cache = uploads = None
         if args.cache_port is not None:
             cache = group("cache", "Cache: reached by the tasks only")
-            connect(
-                cache, "cache", args.cache_port, "Commands from the app to the cache"
-            )
+            reach(cache, "cache", args.cache_port, "Commands from the app to the cache")
         if args.uploads:
             uploads = group("uploads", "File system: mounted by the tasks only")
-            connect(uploads, "uploads", NFS, "Files of the app, over NFS")
-        _let_out(
+            reach(uploads, "uploads", NFS, "Files of the app, over NFS")
+        let_out(
             f"{name}-service-https",
-            service,
+            service.id,
             HTTPS,
             "AWS and external services over HTTPS",
             child,
         )
         # A second rule for the same port would be refused as a duplicate.
         if args.smtp_port not in (None, HTTPS):
-            _let_out(
-                f"{name}-service-smtp", service, args.smtp_port, "Outgoing mail", child
+            let_out(
+                f"{name}-service-smtp",
+                service.id,
+                args.smtp_port,
+                "Outgoing mail",
+                child,
             )
 
         self.load_balancer_id = load_balancer.id
@@ -221,46 +228,52 @@ def _admit(
     )
 
 
-def _connect(
+def connect(
     name: str,
-    source: aws.ec2.SecurityGroup,
-    target: aws.ec2.SecurityGroup,
+    source: pulumi.Input[str],
+    target: pulumi.Input[str],
     port: int,
     description: str,
     opts: pulumi.ResourceOptions,
-) -> None:
-    aws.vpc.SecurityGroupEgressRule(
+) -> list[pulumi.CustomResource]:
+    """Let one group open connections to another: a rule of each.
+
+    source, target: IDs of the groups. port: TCP port of the target.
+    """
+    egress = aws.vpc.SecurityGroupEgressRule(
         name,
-        security_group_id=source.id,
+        security_group_id=source,
         description=description,
         ip_protocol="tcp",
         from_port=port,
         to_port=port,
-        referenced_security_group_id=target.id,
+        referenced_security_group_id=target,
         opts=opts,
     )
-    aws.vpc.SecurityGroupIngressRule(
+    ingress = aws.vpc.SecurityGroupIngressRule(
         name,
-        security_group_id=target.id,
+        security_group_id=target,
         description=description,
         ip_protocol="tcp",
         from_port=port,
         to_port=port,
-        referenced_security_group_id=source.id,
+        referenced_security_group_id=source,
         opts=opts,
     )
+    return [egress, ingress]
 
 
-def _let_out(
+def let_out(
     name: str,
-    group: aws.ec2.SecurityGroup,
+    group: pulumi.Input[str],
     port: int | None,
     description: str,
     opts: pulumi.ResourceOptions,
-) -> None:
-    aws.vpc.SecurityGroupEgressRule(
+) -> pulumi.CustomResource:
+    """Let a group open connections to anywhere, on one TCP port."""
+    return aws.vpc.SecurityGroupEgressRule(
         name,
-        security_group_id=group.id,
+        security_group_id=group,
         description=description,
         ip_protocol="tcp",
         from_port=port,

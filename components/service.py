@@ -72,7 +72,7 @@ class ServiceArgs(TaskArgs):
     autoscaled: bool = False
     spot_percent: int = 0
     on_demand_base: int = 0
-    subnet_ids: Sequence[pulumi.Input[str]]
+    subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
     security_group_ids: Sequence[pulumi.Input[str]]
     target_group_arn: pulumi.Input[str]
     traffic: TrafficArgs | None = None

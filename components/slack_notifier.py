@@ -72,7 +72,7 @@ class SlackNotifier(pulumi.ComponentResource):
         role = aws.iam.Role(
             name,
             description="Posts notifications to Slack",
-            assume_role_policy=_trust(),
+            assume_role_policy=iam.lambda_trust(),
             opts=child,
         )
         policy = aws.iam.RolePolicy(
@@ -125,19 +125,6 @@ class SlackNotifier(pulumi.ComponentResource):
         self.register_outputs(
             {"function_arn": self.function_arn, "log_group_name": self.log_group_name}
         )
-
-
-def _trust() -> str:
-    """Lambda takes a role of the function's own account only, from whoever may pass
-    it; a condition on the source is not documented for it.
-    """
-    return iam.document(
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    )
 
 
 def _policy(log_group_arn: str, secret_arn: str, key_arn: str, queue_arn: str) -> str:

@@ -60,6 +60,8 @@ class TaskArgs:
     architecture: of the image; ARM64 costs a fifth less.
     kms_key_arn: customer key of the secrets.
     stop_timeout: seconds to finish after SIGTERM (2-120).
+    keep_revisions: leave former revisions of the definition to go back to, and the
+        last one when all is destroyed.
     """
 
     image: pulumi.Input[str]
@@ -76,6 +78,7 @@ class TaskArgs:
     architecture: Literal["ARM64", "X86_64"] = "ARM64"
     kms_key_arn: pulumi.Input[str]
     stop_timeout: int = 60
+    keep_revisions: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what ECS would refuse late or, worse, accept.
@@ -203,7 +206,7 @@ def define_task(
         volumes=_task_volumes(args, containers),
         container_definitions=_definitions(args, containers, log_group_name, group_arn),
         # The former revision is what a rollback goes back to.
-        skip_destroy=True,
+        skip_destroy=args.keep_revisions,
         opts=child,
     )
     return Task(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -108,7 +109,12 @@ def profiles() -> list[str]:
 
 
 def profile_for(stack: str) -> str:
-    """The profile that a stack is priced with unless another is asked for."""
+    """The profile that a stack is priced with unless another is asked for.
+
+    Every pull request's is `review`.
+    """
+    if re.fullmatch(r"pr-\d+", stack):
+        return "review"
     return stack if stack in profiles() else "production"
 
 

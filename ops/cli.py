@@ -16,6 +16,7 @@ from ops import (
     env,
     files,
     policies,
+    review,
     secrets,
     unlock,
     watch,
@@ -55,6 +56,7 @@ app.command("policies")(policies.check)
 app.command("doctor")(doctor.doctor)
 app.command("bootstrap")(bootstrap.bootstrap)
 app.add_typer(env.app, name="env")
+app.add_typer(review.app, name="review")
 app.add_typer(ci.app, name="ci")
 app.command("unlock")(unlock.unlock)
 app.command("audit")(unlock.audit)

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from rehearsal import engine as engines
-from rehearsal import stages
+from rehearsal import reviews, stages
 from rehearsal.cache import cache_root
 from rehearsal.cloud import CloudError, EmbeddedCloud
 from rehearsal.engine import Engine, EngineError
@@ -131,7 +131,11 @@ def _rehearse(
     began = time.monotonic()
     progress = ConsoleProgress(console)
     with Workspace(ROOT, stack, say=progress.say) as workspace:
+        # What is rehearsed of reviews is theirs and their base's.
         config = workspace.stack_config()
+        reviewed = config.get("stromhaltig:platform") == reviews.PLATFORM
+        main = workspace.beside(config["stromhaltig:base"]) if reviewed else workspace
+        config = main.stack_config()
         _refuse_plugins(plugins, stages.platform(config))
         engine = engines.ensure(source.value, progress=progress)
         report = Report(stack, f"{engine.version} ({engine.origin})", plugins.value)
@@ -140,7 +144,8 @@ def _rehearse(
             stage = stages.choose(cloud, config)
             attachment = _attachment(cloud, plugins, stage)
             if plugins is Plugins.official:
-                workspace.inject(OFFICIAL_PLUGIN_CONFIG)
+                for each in {main, workspace}:
+                    each.inject(OFFICIAL_PLUGIN_CONFIG)
 
             packs = engine.running_packs(workspace.project_dir / "bin")
 
@@ -148,11 +153,11 @@ def _rehearse(
                 able = packs if "--policy-pack" in arguments else engine
                 return run_pulumi(able, workspace, arguments, env=attachment)
 
-            create_stack(engine, workspace, env=attachment)
+            create_stack(engine, main, env=attachment)
             with console.status("") as status:
-                life = Lifecycle(
+                life = (reviews.Reviews if reviewed else Lifecycle)(
                     pulumi,
-                    workspace,
+                    main,
                     stage,
                     report,
                     on_start=lambda name: status.update(f"{name} ..."),

@@ -22,6 +22,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,21 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+    def beside(self, stack: str) -> Self:
+        """The same project, for another committed stack of it.
+
+        Raises WorkspaceError when that does not exist or is not readable.
+        """
+        other = copy(self)
+        other._stack = stack
+        try:
+            file = YamlFile.read(other._committed_stack_file())
+        except FileError as error:
+            raise WorkspaceError(str(error)) from error
+        other.sealed = tuple(file.unseal())
+        file.write(other._stack_file)
+        return other
 
     def environment(self, plugin_cache: Path | None = None) -> dict[str, str]:
         """The variables that the engine runs with: ours, without the way to an account.

@@ -19,6 +19,7 @@ from settings.aws import (
     Registry,
     Service,
 )
+from settings.aws.review import ReviewSettings
 from settings.digitalocean import DigitalOceanSettings
 from settings.docker import DockerSettings
 from settings.model import NAMESPACE, Domain, Image, Settings
@@ -39,6 +40,7 @@ __all__ = [
     "Network",
     "RailwaySettings",
     "Registry",
+    "ReviewSettings",
     "Service",
     "Settings",
     "SettingsError",

@@ -19,7 +19,8 @@ from pydantic_core import ErrorDetails
 
 from contract import nearest_hint
 from settings import aws, digitalocean, docker, forms, model, railway
-from settings.aws import AwsSettings
+from settings.aws import AwsSettings, review
+from settings.aws.review import ReviewSettings
 from settings.digitalocean import DigitalOceanSettings
 from settings.docker import DockerSettings
 from settings.model import NAMESPACE, Check, Problem, Settings, full_key, set_command
@@ -45,6 +46,7 @@ PLATFORMS: Final[Mapping[str, Platform]] = {
     "docker": Platform(DockerSettings, docker.CHECKS),
     "digitalocean": Platform(DigitalOceanSettings, digitalocean.CHECKS),
     "railway": Platform(RailwaySettings, railway.CHECKS),
+    "aws-review": Platform(ReviewSettings, review.CHECKS),
 }
 """Where the app can run, by the value of `platform`; the first is the default."""
 

@@ -8,14 +8,15 @@ from settings import (
     DigitalOceanSettings,
     DockerSettings,
     RailwaySettings,
+    ReviewSettings,
     Settings,
 )
 from stacks import aws, docker_host
-from stacks.aws import AwsOutputs
+from stacks.aws import AwsOutputs, ReviewOutputs, review
 from stacks.docker_host import DockerOutputs
 from stacks.outputs import Outputs
 
-__all__ = ["AwsOutputs", "DockerOutputs", "Outputs", "deploy"]
+__all__ = ["AwsOutputs", "DockerOutputs", "Outputs", "ReviewOutputs", "deploy"]
 
 
 def deploy(settings: Settings, contract: AppContract) -> Outputs:
@@ -26,6 +27,8 @@ def deploy(settings: Settings, contract: AppContract) -> Outputs:
     """
     if isinstance(settings, AwsSettings):
         return aws.deploy(settings, contract)
+    if isinstance(settings, ReviewSettings):
+        return review.deploy(settings, contract)
     if isinstance(settings, DockerSettings):
         return docker_host.deploy(settings, contract)
     if isinstance(settings, DigitalOceanSettings):

@@ -101,10 +101,12 @@ class Graph:
     invokes: token and arguments of each data source the program read.
     messages: what the program logged: severity (`INFO`, `WARNING` …) and text.
     answers: token -> function of the arguments; add to it before a build.
+    stacks: full name of another stack -> its outputs, for references to it.
     """
 
     def __init__(self) -> None:
         self.answers = dict(fakes.ANSWERS)
+        self.stacks: dict[str, Mapping[str, Any]] = {}
         self._reset()
 
     def _reset(self) -> None:
@@ -114,6 +116,7 @@ class Graph:
         self.invokes: list[tuple[str, dict[str, Any]]] = []
         self.messages: list[tuple[str, str]] = []
         self._recorded: dict[str, Recorded] = {}
+        self._engines: list[Resource] = []
 
     def build(
         self,
@@ -135,6 +138,7 @@ class Graph:
         registration that a real engine or provider would refuse.
         """
         self._reset()
+        self._engines = _default_providers(stack, project, config or {})
         recorder = _Recorder(self, preview=preview)
         # The SDK keeps its settings in context variables: a copy of the context
         # holds everything that a build sets, and is dropped with it.
@@ -220,8 +224,11 @@ class Graph:
         return Counter(resource.type for resource in self.resources)
 
     def as_resources(self) -> ResourceGraph:
-        """The same graph as policies and prices see it: no secret, unknowns marked."""
-        return ResourceGraph(
+        """The same graph as policies and prices see it: no secret, unknowns marked.
+
+        With the provider that the engine makes by itself of the stack's `aws:` keys.
+        """
+        program = (
             Resource(
                 urn=found.urn,
                 type=found.type,
@@ -237,6 +244,7 @@ class Graph:
             )
             for found in self.resources
         )
+        return ResourceGraph([*self._engines, *program])
 
     def _only(self, found: Sequence[Recorded], wanted: str) -> Recorded:
         if len(found) != 1:
@@ -251,7 +259,7 @@ class _Recorder(mocks.MockMonitor):
     """The engine's place: keeps each request and answers it."""
 
     def __init__(self, graph: Graph, *, preview: bool) -> None:
-        super().__init__(_Mocks(graph.answers))
+        super().__init__(_Mocks(graph.answers, graph.stacks))
         self._graph = graph
         self._preview = preview
         self.problems: list[str] = []
@@ -355,8 +363,13 @@ def _refused(provider: str, inputs: Mapping[str, Any]) -> list[str]:
 class _Mocks(mocks.Mocks):
     """What providers answer."""
 
-    def __init__(self, answers: Mapping[str, fakes.Answer]) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, fakes.Answer],
+        stacks: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self._answers = answers
+        self._stacks = stacks
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
         if args.token not in self._answers:
@@ -366,6 +379,10 @@ class _Mocks(mocks.Mocks):
         return self._answers[args.token](args.args), None
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        if args.typ == "pulumi:pulumi:StackReference":
+            # Fully qualified, as the engine asks for it.
+            name = str(args.resource_id)
+            return name, {"name": name, "outputs": dict(self._stacks[name])}
         return fakes.created(args.typ, args.name, args.inputs)
 
 
@@ -425,6 +442,19 @@ class _Resolver:
 
     async def _mapping(self, value: Mapping[str, Any], path: str) -> dict[str, Any]:
         return {k: await self.resolve(v, _join(path, k)) for k, v in value.items()}
+
+
+def _default_providers(
+    stack: str, project: str, config: Mapping[str, str]
+) -> list[Resource]:
+    """What the engine registers by itself; its inputs are text, each in JSON."""
+    given = {key: text for key, text in config.items() if key.startswith("aws:")}
+    if not given:
+        return []
+    type_ = "pulumi:providers:aws"
+    urn = f"urn:pulumi:{stack}::{project}::{type_}::default"
+    inputs = {key.removeprefix("aws:"): text for key, text in given.items()}
+    return [Resource(urn=urn, type=type_, name="default", inputs=inputs, outputs={})]
 
 
 def _marked(value: Any, path: str, secrets: frozenset[str]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import runpy
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import yaml
 
 from contract import VARIABLES, Kind
+from ops.review import prepared
 from tests.graph import Graph
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +53,37 @@ def deploy(stack: str, *, preview: bool = False, **changes: Any) -> Graph:
     return _deploy(stack, preview, json.dumps(changes))
 
 
+def review(
+    number: int = 7,
+    *,
+    preview: bool = False,
+    base: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Graph:
+    """Graph of a pull request's stack, made of the committed template, with secrets.
+
+    base: outputs of staging, when they are not those of the committed file.
+    changes: as of `deploy`.
+    """
+    outputs = deploy("staging").exports if base is None else base
+    return _review(number, preview, json.dumps(outputs), json.dumps(changes))
+
+
+@cache
+def _review(number: int, preview: bool, base: str, changes: str) -> Graph:
+    config = prepared(
+        (ROOT / "Pulumi.review.yaml").read_text(encoding="utf-8"),
+        number,
+        ref=IMAGE,
+        expires=datetime(2026, 12, 6, 12, tzinfo=UTC),
+    )["config"]
+    config["stromhaltig:secrets"] = OPERATORS
+    graph = Graph()
+    graph.stacks["organization/stromhaltig/staging"] = json.loads(base)
+    _build(graph, f"pr-{number}", config, changes, preview=preview)
+    return graph
+
+
 def deploy_again(stack: str, **changes: Any) -> Graph:
     """As `deploy`, but never one that was made before."""
     return _deploy.__wrapped__(stack, False, json.dumps(changes))
@@ -66,8 +100,15 @@ def _deploy(stack: str, preview: bool, changes: str) -> Graph:
         "stromhaltig:monitoring": {**config["stromhaltig:monitoring"], **ALERTED},
         "stromhaltig:secrets": OPERATORS,
     }
-    config |= {f"stromhaltig:{k}": v for k, v in json.loads(changes).items()}
     graph = Graph()
+    _build(graph, stack, config, changes, preview=preview)
+    return graph
+
+
+def _build(
+    graph: Graph, stack: str, config: dict[str, Any], changes: str, *, preview: bool
+) -> None:
+    config |= {f"stromhaltig:{k}": v for k, v in json.loads(changes).items()}
     graph.build(
         _program,
         preview=preview,
@@ -79,7 +120,6 @@ def _deploy(stack: str, preview: bool, changes: str) -> Graph:
         },
         secret_config=["stromhaltig:secrets"],
     )
-    return graph
 
 
 def _program() -> None:

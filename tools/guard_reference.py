@@ -17,7 +17,7 @@ import yaml
 
 from cost import book
 from cost.alternatives import alternatives
-from cost.assumptions import assumptions
+from cost.assumptions import Assumptions, assumptions, profiles
 from cost.estimate import Estimate, book_for, estimate
 from policies import exceptions
 from policies.catalogue import POLICIES
@@ -175,18 +175,19 @@ def others() -> str:
 
 
 def assumed() -> str:
-    """Every quantity that is assumed, in both profiles."""
-    profiles = {stack: assumptions(stack) for stack in STACKS}
-    fields = type(profiles["staging"]).model_fields
+    """Every quantity that is assumed, in each profile."""
+    named = (*STACKS, *(name for name in profiles() if name not in STACKS))
+    assumed = [assumptions(name) for name in named]
+    fields = Assumptions.model_fields
     rows = [
         (
             f"`{name}`",
             field.description or "",
-            *(_value(getattr(profiles[stack], name)) for stack in STACKS),
+            *(_value(getattr(profile, name)) for profile in assumed),
         )
         for name, field in fields.items()
     ]
-    return "\n".join(_table(("assumption", "of a month", *STACKS), rows))
+    return "\n".join(_table(("assumption", "of a month", *named), rows))
 
 
 FILES: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {

@@ -28,13 +28,14 @@ from resource_types import (
     PASSWORD,
     REPLICATION_GROUP,
     SECRET_VERSION,
+    SERVICE,
     TARGET_GROUP,
     TASK_DEFINITION,
 )
 from settings import PLATFORMS, parse
 from settings.railway import TOKEN, Github, Service
 from tests.graph import Graph, Recorded
-from tests.stacks import IMAGE, OPERATORS, ROTATED, deploy
+from tests.stacks import IMAGE, OPERATORS, ROTATED, deploy, review
 
 ROOT: Final = Path(__file__).parent.parent
 BEGIN: Final = "<!-- railway-file:begin -->"
@@ -93,10 +94,35 @@ class Column:
 
 
 def _aws() -> Column:
-    """ECS: the containers of the service's task definition."""
+    """ECS, with a server of its own for each address."""
     graph = deploy("production", **ROTATED)
     name = "stromhaltig-production"
-    definition = graph.one(TASK_DEFINITION, name)
+    schedules = graph.all("aws:scheduler/schedule:Schedule")
+    jobs = {s.name.removeprefix(f"{name}-"): s["scheduleExpression"] for s in schedules}
+    makers = {
+        graph.one(DATABASE).outputs["address"]: "the RDS instance",
+        graph.one(REPLICATION_GROUP).outputs["primaryEndpointAddress"]: "ElastiCache",
+    }
+    facts = {
+        "jobs": f"{_listed(jobs)} (option `jobs`)",
+        "client": "by the app; at the edge with the option `cdn`",
+    }
+    return _ecs(graph, "production", makers, facts)
+
+
+def _aws_review() -> Column:
+    """ECS, on what another stack has."""
+    graph = review(**ROTATED)
+    server = graph.exports["database_endpoint"].partition(":")[0]
+    makers = {server: "a database in the base's RDS instance"}
+    return _ecs(graph, "review", makers, {"jobs": NONE, "client": "by the app"})
+
+
+def _ecs(
+    graph: Graph, stack: str, makers: Mapping[str, str], facts: Mapping[str, str]
+) -> Column:
+    """The containers of the service's task definition."""
+    definition = graph.one(TASK_DEFINITION, graph.one(SERVICE).name)
     containers = {c["name"]: c for c in json.loads(definition["containerDefinitions"])}
     app, migration = containers["app"], containers["migrate"]
     versions = graph.all(SECRET_VERSION)
@@ -106,23 +132,17 @@ def _aws() -> Column:
     mounts = {m["containerPath"]: m["sourceVolume"] for m in app["mountPoints"]}
     volumes = {volume["name"]: volume for volume in definition["volumes"]}
     lasting = "efsVolumeConfiguration" in volumes[mounts[APP.upload_dir]]
-    schedules = graph.all("aws:scheduler/schedule:Schedule")
-    jobs = {s.name.removeprefix(f"{name}-"): s["scheduleExpression"] for s in schedules}
-    database = graph.one(DATABASE)
-    cache_ = graph.one(REPLICATION_GROUP)
     return Column(
-        stack="production",
+        stack=stack,
         plain={each["name"]: each["value"] for each in app["environment"]},
         secret={
             variable: next(v for k, v in kept.items() if arn.startswith(k))
             for variable, arn in arns.items()
         },
         way="Secrets Manager, by reference",
-        makers={
-            database.outputs["address"]: "the RDS instance",
-            cache_.outputs["primaryEndpointAddress"]: "ElastiCache",
-        },
+        makers=makers,
         facts={
+            **facts,
             "port": f"`{app['portMappings'][0]['containerPort']}`, behind the load "
             "balancer",
             "health": f"`{target['healthCheck']['path']}`, asked by the load balancer; "
@@ -133,8 +153,6 @@ def _aws() -> Column:
             "uploads": f"`{APP.upload_dir}`, on EFS (option `uploads`)"
             if lasting
             else "go with the task",
-            "jobs": f"{_listed(jobs)} (option `jobs`)",
-            "client": "by the app; at the edge with the option `cdn`",
         },
         generated=_generated(graph),
     )
@@ -281,6 +299,7 @@ COLUMNS: Final[Mapping[str, Callable[[], Column]]] = {
     "docker": _docker,
     "digitalocean": _digitalocean,
     "railway": _railway,
+    "aws-review": _aws_review,
 }
 """Platform to what it gives; a test holds it against the settings' platforms."""
 

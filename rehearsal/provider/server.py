@@ -86,8 +86,19 @@ class ProviderServer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
-        """Changed configuration never replaces a resource here."""
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+        """Tell what is another configuration, which never replaces a resource here.
+
+        Without it the engine goes on with the old one, and so with the old tags.
+        """
+        olds, news = wire.decode(request.olds), wire.decode(request.news)
+        keys = olds.keys() | news.keys()
+        changed = sorted(key for key in keys if olds.get(key) != news.get(key))
+        some = (
+            provider_pb2.DiffResponse.DIFF_SOME
+            if changed
+            else provider_pb2.DiffResponse.DIFF_NONE
+        )
+        return provider_pb2.DiffResponse(changes=some, diffs=changed)
 
     def Configure(self, request: Any, context: Any) -> Any:
         """Remember region and default tags for this engine connection.

@@ -52,6 +52,7 @@ class AwsStage:
         "monitoring": "stromhaltig:aws:Notifications",
         "backups": "stromhaltig:aws:BackupPlan",
         "jobs": "stromhaltig:aws:ScheduledTask",
+        "reviews": "stromhaltig:aws:ReviewHost",
         "uploads": "stromhaltig:aws:Uploads",
     }
 

@@ -1,7 +1,8 @@
 """Settings of the AWS platform.
 
 `groups` has what every AWS stack has, `options` what a stack file turns on by naming
-it, `offers` what AWS sells, `checks` the rules about several settings at once.
+it, `offers` what AWS sells, `checks` the rules about several settings at once, `review`
+the settings of a pull request's stack, which shares what another stack has.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from settings.aws.options import (
     Github,
     Jobs,
     Monitoring,
+    Reviews,
     ScalingSchedule,
     Uploads,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "Monitoring",
     "Network",
     "Registry",
+    "Reviews",
     "ScalingSchedule",
     "Service",
     "Uploads",

@@ -11,7 +11,7 @@ from typing import Final
 import times
 from settings import forms
 from settings.aws.groups import Deployment, LoadBalancer
-from settings.aws.model import SLACK_WEBHOOK, AwsSettings
+from settings.aws.model import SLACK_WEBHOOK, AwsSettings, OnAws
 from settings.aws.offers import (
     DATABASE_CLASSES,
     EXEC_ENDPOINT,
@@ -24,7 +24,8 @@ from settings.model import CHECKS as COMMON_CHECKS
 from settings.model import Check, Problem
 
 
-def _region_is_given(settings: AwsSettings) -> Iterator[Problem]:
+def region_is_given(settings: OnAws) -> Iterator[Problem]:
+    """Yield a problem when no region is set."""
     if not settings.region:
         command = settings.command("aws:region", "eu-central-1")
         yield "aws:region", f"is missing. Set it: {command}"
@@ -48,7 +49,15 @@ def _domain_has_a_zone(settings: AwsSettings) -> Iterator[Problem]:
 
 
 def _fargate_offers_the_size(settings: AwsSettings) -> Iterator[Problem]:
-    cpu, memory = settings.service.cpu, settings.service.memory
+    return unknown_size(settings.service.cpu, settings.service.memory)
+
+
+def unknown_size(cpu: int, memory: int) -> Iterator[Problem]:
+    """Yield a problem when Fargate does not offer a task of this size.
+
+    Args:
+        cpu: units, of which 1024 are one vCPU. memory: MiB.
+    """
     offered = FARGATE_MEMORY[cpu]
     if memory not in offered:
         nearest = min(offered, key=lambda size: abs(size - memory))
@@ -503,6 +512,31 @@ _BUDGET_EMAILS: Final = 10
 """Addresses that one notification takes (AWS: Budgets quotas)."""
 
 
+def _reviews_have_a_place(settings: AwsSettings) -> Iterator[Problem]:
+    if settings.reviews is None:
+        return
+    if settings.production:
+        yield (
+            "reviews",
+            "is refused in production: code that nobody has approved would run beside "
+            "it. Remove it here, and name it in the file of a staging stack",
+        )
+    if settings.domain is None:
+        command = settings.command("domain.name", "NAME")
+        yield (
+            "reviews",
+            "needs a domain, below which each review has its own name: the app is made "
+            f"for the root of one. Set it: {command}",
+        )
+    for taken in ("cdn", "deployment"):
+        if getattr(settings, taken) is not None:
+            yield (
+                "reviews",
+                f"does not go with {taken}, by which every request of the load "
+                "balancer is the stack's own. Remove one of the two",
+            )
+
+
 def _test_port_is_open_to_few(settings: AwsSettings) -> Iterator[Problem]:
     deployment = settings.deployment
     if deployment and "0.0.0.0/0" in deployment.test_cidrs:
@@ -542,7 +576,7 @@ def _refused(reason: str) -> str:
 
 CHECKS: Final = (
     *COMMON_CHECKS,
-    Check(_region_is_given, ("aws:region",)),
+    Check(region_is_given, ("aws:region",)),
     Check(_domain_has_a_zone, ("environment", "domain")),
     Check(_image_goes_to_the_stacks_own_repository, ("image",)),
     Check(_fargate_offers_the_size, ("service.cpu", "service.memory")),
@@ -575,6 +609,10 @@ CHECKS: Final = (
         _shares_are_in_tenths, ("deployment.canary_percent", "deployment.step_percent")
     ),
     Check(_linear_ends, ("deployment.strategy", "deployment.step_percent")),
+    Check(
+        _reviews_have_a_place,
+        ("reviews", "environment", "domain", "cdn", "deployment"),
+    ),
     Check(_test_port_is_open_to_few, ("deployment.test_cidrs",)),
     Check(_testers_are_apart, ("deployment.test_cidrs",)),
     Check(

@@ -28,6 +28,7 @@ from settings.aws.options import (
     Github,
     Jobs,
     Monitoring,
+    Reviews,
     Uploads,
 )
 from settings.model import DATABASE_LOGIN, Settings
@@ -46,12 +47,8 @@ SLACK_WEBHOOK: Final = Variable(
 """Where alarms are posted, if `monitoring.slack` is true."""
 
 
-class AwsSettings(Settings):
-    """A stack's settings on AWS."""
-
-    platform_secrets: ClassVar[tuple[Variable, ...]] = (SLACK_WEBHOOK, DATABASE_LOGIN)
-
-    rotated: ClassVar[tuple[str, ...]] = ("DATABASE_URL", "REDIS_URL")
+class OnAws(Settings):
+    """What every stack on AWS is told, in the provider's own namespace."""
 
     region: forms.Region = Field(
         "", alias="aws:region", description="AWS region of everything."
@@ -64,6 +61,15 @@ class AwsSettings(Settings):
         alias="aws:defaultTags",
         description="Tags on everything that takes some.",
     )
+
+
+class AwsSettings(OnAws):
+    """A stack's settings on AWS."""
+
+    platform_secrets: ClassVar[tuple[Variable, ...]] = (SLACK_WEBHOOK, DATABASE_LOGIN)
+
+    rotated: ClassVar[tuple[str, ...]] = ("DATABASE_URL", "REDIS_URL")
+
     platform: Literal["aws"] = Field(
         "aws", description="Where the app runs. Its settings are below."
     )
@@ -110,6 +116,12 @@ class AwsSettings(Settings):
     )
     github: Github | None = Field(
         None, description="Roles that workflows of a GitHub repository deploy with."
+    )
+    reviews: Reviews | None = Field(
+        None,
+        description="Lets stacks of pull requests use network, load balancer and "
+        "database server, at `pr-N.` of the domain. Needs a domain, and is refused in "
+        "production.",
     )
     budget: Budget | None = Field(
         None, description="A monthly limit that warns before it is exceeded."

@@ -324,6 +324,19 @@ class Github(Group):
     )
 
 
+class Reviews(Group):
+    """What stacks of pull requests may have of this one: see docs/review.md."""
+
+    connections: int = Field(
+        10,
+        ge=3,
+        le=50,
+        description="Connections that each review may have to the database server, "
+        "which takes about 80 as a db.t4g.micro: those of two tasks, for a release "
+        "doubles the one, and one to migrate.",
+    )
+
+
 class Budget(Group):
     """A monthly limit that warns before it is exceeded."""
 

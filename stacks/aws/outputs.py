@@ -131,6 +131,10 @@ class AwsOutputs(Outputs):
     health_check: pulumi.Output[str] | None
     """ID of the check from outside; null without one."""
 
+    reviews: Mapping[str, pulumi.Input[str]] | None
+    """What stacks of pull requests use besides the rest, as `stacks.aws.base` reads it;
+    null where there are none."""
+
     budget: pulumi.Output[str] | None
     """Name of the budget; null without one."""
 
@@ -160,3 +164,74 @@ class AwsOutputs(Outputs):
 
     protected: bool
     """Whether Pulumi refuses to delete what holds data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewOutputs(Outputs):
+    """What is known of a pull request's stack; names as of the stack that it shares."""
+
+    platform: str
+    """`aws-review`."""
+
+    base: str
+    """Stack whose network, load balancer and database server it uses."""
+
+    pull_request: int
+    """Number of the pull request."""
+
+    expires: str
+    """From when on it may be taken down, in UTC."""
+
+    region: str
+    """AWS region of everything."""
+
+    account: pulumi.Output[str]
+    """AWS account of everything."""
+
+    url: pulumi.Output[str]
+    """Where the app answers."""
+
+    health_url: pulumi.Output[str]
+    """Answers 200 when the app and its database work."""
+
+    transport: str
+    """`https`."""
+
+    release: str
+    """Image reference that was asked for."""
+
+    cluster: pulumi.Output[str]
+    """Name of the ECS cluster."""
+
+    service: pulumi.Output[str]
+    """Name of the ECS service in the cluster."""
+
+    task_definition: pulumi.Output[str]
+    """ARN of the task definition that was asked for, with its revision."""
+
+    task_subnets: pulumi.Output[Sequence[str]]
+    """Subnets for one-off tasks."""
+
+    task_security_group: pulumi.Output[str]
+    """Security group for one-off tasks."""
+
+    log_group: pulumi.Output[str]
+    """CloudWatch log group of the containers."""
+
+    secrets: Mapping[str, str]
+    """Variable to the name of its secret in Secrets Manager."""
+
+    secret_arns: Mapping[str, pulumi.Output[str]]
+    """Variable to the ARN of its secret."""
+
+    database_endpoint: pulumi.Output[str]
+    """`HOST:PORT` of the shared server, inside the network."""
+
+    database_name: str
+    """Database, and its owner."""
+
+    target_group: pulumi.Output[str]
+    """ARN of the target group, for the health of the tasks."""
+
+    protected: bool
+    """Whether Pulumi refuses to delete what holds data: never."""

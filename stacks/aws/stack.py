@@ -33,6 +33,7 @@ from components.log_bucket import LogBucket, LogBucketArgs
 from components.network import Network, NetworkArgs
 from components.notifications import PUBLISHERS
 from components.registry import BUILD_TAG_PREFIX, Registry, RegistryArgs
+from components.review_host import ReviewHost, ReviewHostArgs
 from components.secrets import Secrets, SecretsArgs
 from components.security_groups import SecurityGroups, SecurityGroupsArgs
 from components.service import Service, ServiceArgs
@@ -53,10 +54,11 @@ from stacks.login import login
 ADMIN_URL = "DATABASE_ADMIN_URL"
 """Secret beside the app's: the database for who administers it."""
 
-_ARCHITECTURES: Mapping[str, Literal["ARM64", "X86_64"]] = {
+ARCHITECTURES: Mapping[str, Literal["ARM64", "X86_64"]] = {
     "arm64": "ARM64",
     "x86_64": "X86_64",
 }
+"""Processors, as the settings call them and as ECS does."""
 
 
 def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
@@ -194,6 +196,16 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         copy_provider=_copy_provider(settings, in_the_world),
         opts=holds_data,
     )
+    reviews = _reviews(
+        settings,
+        contract,
+        key=key,
+        network=network,
+        groups=groups,
+        balancer=balancer,
+        certificate=certificate,
+        secrets=secrets,
+    )
     budget = operations.budget(settings, alerting)
     watch = operations.watch(
         settings,
@@ -263,6 +275,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         alarms=watch.alarms,
         dashboard=watch.dashboard.name if watch.dashboard else None,
         health_check=watch.health_check.health_check_id if watch.health_check else None,
+        reviews=_lent(settings, reviews) if reviews else None,
         budget=budget.budget_name if budget else None,
         deploy_roles=(
             {"preview": roles.preview_role_arn, "apply": roles.apply_role_arn}
@@ -369,10 +382,10 @@ def _zones(settings: AwsSettings) -> list[str]:
     return sorted(offered)[:wanted]
 
 
-def _references(
+def references(
     secrets: Secrets, contract: AppContract
 ) -> dict[str, pulumi.Output[str]]:
-    """Of the app's own secrets: some are for what runs beside it."""
+    """Return those of the app's own secrets: some are for what runs beside it."""
     references = {
         variable: entry.reference
         for variable, entry in secrets.entries.items()
@@ -490,7 +503,7 @@ def _task(
         ),
         port=contract.port,
         environment=environment,
-        secrets=_references(secrets, contract),
+        secrets=references(secrets, contract),
         health_check=HealthCheck(command=contract.health_command()),
         migrate_command=contract.migrate_command,
         writable_paths=[
@@ -503,7 +516,7 @@ def _task(
         gid=contract.gid,
         cpu=settings.service.cpu,
         memory=settings.service.memory,
-        architecture=_ARCHITECTURES[settings.service.architecture],
+        architecture=ARCHITECTURES[settings.service.architecture],
         desired_count=settings.tasks,
         autoscaled=settings.autoscaling is not None,
         spot_percent=settings.service.spot_percent,
@@ -525,6 +538,57 @@ def _task(
         execute_command=settings.service.execute_command,
         starts_after=[network, groups],
     )
+
+
+def _reviews(
+    settings: AwsSettings,
+    contract: AppContract,
+    *,
+    key: EncryptionKey,
+    network: Network,
+    groups: SecurityGroups,
+    balancer: LoadBalancer,
+    certificate: Certificate | None,
+    secrets: Secrets,
+) -> ReviewHost | None:
+    wanted, domain = settings.reviews, settings.domain
+    if wanted is None or domain is None or domain.zone_id is None or not certificate:
+        return None
+    # The app is the administrator, until its password was rotated.
+    entries = secrets.entries
+    administrator = entries.get(ADMIN_URL) or entries["DATABASE_URL"]
+    return ReviewHost(
+        settings.name,
+        ReviewHostArgs(
+            domain=domain.name,
+            zone_id=domain.zone_id,
+            validation_fqdns=certificate.validation_fqdns,
+            listener_arn=balancer.https_listener_arn.apply(str),
+            load_balancer_dns_name=balancer.dns_name,
+            load_balancer_zone_id=balancer.zone_id,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.private_subnet_ids,
+            load_balancer_group_id=groups.load_balancer_id,
+            database_group_id=groups.database_id,
+            app_port=contract.port,
+            administrator_secret_arn=administrator.arn,
+            secrets_prefix=names.secrets(""),
+            kms_key_arn=key.arn,
+            connections=wanted.connections,
+            log_retention_days=settings.logs.retention_days,
+        ),
+    )
+
+
+def _lent(settings: AwsSettings, reviews: ReviewHost) -> dict[str, pulumi.Input[str]]:
+    """What a review needs of the stack and no other output says."""
+    return {
+        "domain": reviews.domain,
+        "listener": reviews.listener_arn,
+        "security_group": reviews.security_group_id,
+        "database_function": reviews.function_name,
+        "ssl_mode": settings.database.ssl_mode,
+    }
 
 
 def _copy_provider(

@@ -335,8 +335,21 @@ class TestServer:
         news = wire.encode({"region": "eu-central-1"})
         checked = engine.stub.CheckConfig(provider_pb2.CheckRequest(news=news))
         assert wire.decode(checked.inputs) == {"region": "eu-central-1"}
-        different = engine.stub.DiffConfig(provider_pb2.DiffRequest(news=news))
+        same = provider_pb2.DiffRequest(olds=news, news=news)
+        different = engine.stub.DiffConfig(same)
         assert different.changes == provider_pb2.DiffResponse.DIFF_NONE
+
+    def test_another_configuration_is_told_and_replaces_nothing(
+        self, engine: Engine
+    ) -> None:
+        olds = wire.encode({"region": "eu-central-1", "defaultTags": '{"tags":{}}'})
+        news = wire.encode({"region": "eu-central-1", "profile": "staging"})
+        different = engine.stub.DiffConfig(
+            provider_pb2.DiffRequest(olds=olds, news=news)
+        )
+        assert different.changes == provider_pb2.DiffResponse.DIFF_SOME
+        assert list(different.diffs) == ["defaultTags", "profile"]
+        assert not different.replaces
 
     def test_check_fills_in_names_and_default_tags(self, engine: Engine) -> None:
         inputs = wire.decode(engine.check(LOG_GROUP, tags={"Name": "x"}).inputs)

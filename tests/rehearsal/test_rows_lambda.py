@@ -82,6 +82,7 @@ def function(site: Site) -> Case:
             "role": _role(site),
             "runtime": "python3.12",
             "timeout": 10,
+            "vpcConfig": {"securityGroupIds": ["sg-1"], "subnetIds": ["subnet-1"]},
         },
         drift=[
             Drift(

@@ -70,8 +70,19 @@ PASSING = ("-redis-url", "-slack-webhook-url")
 EXEC_PATHS = {"/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm"}
 ORIGIN_PASSWORD = "stromhaltig-production-origin"
 
+ALL_REVIEWS = (
+    "arn:aws:secretsmanager:eu-central-1:123456789012:secret:"
+    "stromhaltig/pr-*/DATABASE_URL-??????"
+)
+
 # Calls that name no resource; every other statement of a role names its own.
 UNBOUND = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
     "ecr:GetAuthorizationToken",
     "elasticloadbalancing:DescribeListeners",
     "elasticloadbalancing:DescribeRules",
@@ -239,12 +250,13 @@ def components(graph: Graph) -> set[str]:
 
 def test_stacks_differ_by_what_their_files_name_and_nothing_else(production, staging):
     optional = {type_ for option in OPTIONS.values() for type_ in option.components}
+    optional.add("ReviewHost")  # which production refuses
     assert components(production) - optional == components(staging) - optional
     assert components(production) - components(staging) == {
         *("Autoscaling", "BackupPlan", "Cache", "CacheAlarms"),
         *("Dashboard", "Firewall", "FirewallAlarms", "HealthCheck"),
     }
-    assert components(staging) <= components(production)
+    assert components(staging) - components(production) == {"ReviewHost"}
 
 
 def test_the_environment_decides_on_protection_and_nothing_else(production):
@@ -299,9 +311,11 @@ def test_only_the_web_ports_of_the_load_balancer_are_open_to_the_world(stack):
 
 def test_the_database_answers_to_the_tasks_only(stack):
     database = group(stack, "database")
-    (rule,) = [r for r in stack.all(INGRESS) if r["securityGroupId"] == database]
-    assert rule["referencedSecurityGroupId"] == group(stack, "service")
-    assert rule["fromPort"] == rule["toPort"] == 5432
+    rules = [r for r in stack.all(INGRESS) if r["securityGroupId"] == database]
+    lent = {group(stack, "reviews")} if stack.exports["reviews"] else set()
+    tasks = {group(stack, "service")} | lent
+    assert {rule["referencedSecurityGroupId"] for rule in rules} == tasks
+    assert {(rule["fromPort"], rule["toPort"]) for rule in rules} == {(5432, 5432)}
     assert not [r for r in stack.all(EGRESS) if r["securityGroupId"] == database]
 
 
@@ -344,7 +358,8 @@ def test_mail_leaves_by_its_port_only_where_a_server_is_set(production, staging)
 def test_the_first_task_starts_when_network_and_rules_are_complete(stack):
     needs = stack.one(SERVICE).dependencies
     for type_ in (INGRESS, EGRESS, "aws:ec2/route:Route"):
-        assert {r.urn for r in stack.all(type_)} <= needs
+        own = {r.urn for r in stack.all(type_) if ":ReviewHost$" not in r.urn}
+        assert own <= needs
 
 
 def test_the_load_balancer_is_made_when_the_internet_reaches_it(stack):
@@ -426,10 +441,12 @@ def test_every_secret_of_a_task_exists_and_its_execution_role_may_read_it(stack)
             assert existing[arn]["name"].endswith(f"/{variable}")
         may = readable.pop(role_name(task, "executionRoleArn"), set())
         assert may == set(named.values()), task
-    # The notifier reads its webhook; nobody else reads anything.
-    assert {arn for arns in readable.values() for arn in arns} <= {
-        arn for arn in existing if "/SLACK_WEBHOOK_URL-" in arn
-    }
+    # The notifier reads its webhook, the maker of databases where they are; nobody
+    # else reads anything.
+    functions = ("/SLACK_WEBHOOK_URL-", "/DATABASE_URL-")
+    reading = {arn for arns in readable.values() for arn in arns} - {ALL_REVIEWS}
+    assert len(readable) <= len(stack.all("aws:lambda/function:Function"))
+    assert reading <= {arn for arn in existing if any(f in arn for f in functions)}
 
 
 def test_every_secret_of_a_task_is_pinned_to_the_version_that_was_written(stack):
@@ -662,21 +679,27 @@ def test_production_has_the_guides_capacity(production):
     ("name", "hosts"),
     [
         ("production", {"stromhaltig.de", "www.stromhaltig.de"}),
-        ("staging", {"staging.stromhaltig.de"}),
+        ("staging", {"staging.stromhaltig.de", "*.staging.stromhaltig.de"}),
     ],
 )
 def test_https_under_every_name(name, hosts):
     graph = deploy(name)
     assert {r["name"] for r in graph.all(RECORD) if r["type"] == "A"} == hosts
-    certificate = graph.one("aws:acm/certificate:Certificate")
-    covered = {certificate["domainName"], *certificate["subjectAlternativeNames"]}
+    covered = {
+        host
+        for certificate in graph.all("aws:acm/certificate:Certificate")
+        for host in (
+            certificate["domainName"],
+            *certificate["subjectAlternativeNames"],
+        )
+    }
     assert covered == hosts
     assert {r["protocol"] for r in graph.all(LISTENER)} == {"HTTP", "HTTPS"}
     assert graph.exports["transport"] == "https"
 
 
 def test_without_a_domain_staging_is_plain_http_and_says_so():
-    graph = deploy("staging", domain=None)
+    graph = deploy("staging", domain=None, reviews=None)
     outputs = graph.exports
     assert outputs["url"] == f"http://{outputs['load_balancer']}"
     assert outputs["transport"] == "http only: the stack has no domain"

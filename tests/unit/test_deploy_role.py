@@ -770,6 +770,7 @@ NOT_OPERATIONS = {
     "cloudfront:AllowVendedLogDeliveryForResource",
     "elasticloadbalancing:SetWebACL",
     "iam:PassRole",
+    "lambda:InvokeFunction",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:UpdateLogDelivery",

@@ -25,6 +25,10 @@ def test_every_platform_has_a_column():
     assert COLUMNS.keys() == PLATFORMS.keys()
 
 
+WITHHELD = {("aws-review", "REDIS_URL"), ("aws-review", "SMTP_HOST")}
+"""What a platform does without: a review has no cache, and writes to nobody."""
+
+
 @pytest.mark.parametrize("platform", COLUMNS)
 def test_every_variable_reaches_the_app(platform):
     column = COLUMNS[platform]()
@@ -34,6 +38,9 @@ def test_every_variable_reaches_the_app(platform):
 
     for variable in VARIABLES:
         cell = column.cell(variable)
+        if (platform, variable.name) in WITHHELD:
+            assert cell == NONE
+            continue
         assert cell != NONE, variable.name
         assert cell.startswith("plain") is not variable.secret, variable.name
         if variable.name in made_up:

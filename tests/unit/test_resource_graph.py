@@ -515,6 +515,21 @@ class TestRegion:
         ]
         assert self.region(*resources) == "eu-west-1"
 
+    def test_without_either_the_engines_own_provider_decides(self):
+        elsewhere, own = (
+            resource("pulumi:providers:aws", name, inputs={"region": region})
+            for name, region in (
+                ("stromhaltig-us-east-1", "us-east-1"),
+                ("default_7_51_1", "eu-central-1"),
+            )
+        )
+        assert self.region(elsewhere, own) == "eu-central-1"
+        unknown = resource(
+            "pulumi:providers:aws", "default", inputs={"region": UNKNOWN}
+        )
+        with pytest.raises(GraphError):
+            self.region(elsewhere, unknown)
+
     def test_what_is_not_known_says_nothing(self):
         unknown = resource(
             KEY, inputs={"availabilityZone": UNKNOWN}, outputs={"arn": UNKNOWN}

@@ -65,6 +65,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"backups": {"copy_region": "eu-west-1"}, "github": GITHUB},
     {"budget": {"monthly_usd": 60, **ALERTED}},
     {"autoscaling": {"minimum": 1, "maximum": 3}},
+    {"reviews": {}, "domain": DOMAIN},
 ]
 
 
@@ -368,6 +369,27 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "budget.emails: is empty, and there is no monitoring to tell instead. List "
         "an address",
     ),
+    # Reviews.
+    (
+        {"reviews": {}},
+        "reviews: needs a domain, below which each review has its own name: the app is "
+        "made for the root of one. Set it: pulumi config set --path "
+        "'stromhaltig:domain.name' NAME --stack test",
+    ),
+    (
+        {"reviews": {}, "domain": DOMAIN, "cdn": {}},
+        "reviews: does not go with cdn, by which every request of the load balancer is "
+        "the stack's own. Remove one of the two",
+    ),
+    (
+        {"reviews": {}, "domain": DOMAIN, "deployment": {}},
+        "reviews: does not go with deployment, by which every request of the load "
+        "balancer is the stack's own. Remove one of the two",
+    ),
+    (
+        {"reviews": {"connections": 2}, "domain": DOMAIN},
+        "reviews.connections: 2 is not a whole number from 3 to 50",
+    ),
 ]
 
 
@@ -388,6 +410,11 @@ def test_what_would_go_wrong_is_refused_in_one_line(config, message):
             {"service": {"spot_percent": 100}},
             "service.spot_percent: 100 is refused in production: AWS could take every "
             "task back at once. Lower it, or set service.on_demand_base to 1 or more",
+        ),
+        (
+            {"reviews": {}, "domain": DOMAIN},
+            "reviews: is refused in production: code that nobody has approved would "
+            "run beside it. Remove it here, and name it in the file of a staging stack",
         ),
     ],
 )

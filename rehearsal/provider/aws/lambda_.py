@@ -39,7 +39,14 @@ class Function(Row):
     autoname = "name"
     name_limit = 64
     updates = frozenset(
-        {*_SETTINGS, "architectures", "code", "environment", "loggingConfig"}
+        {
+            *_SETTINGS,
+            "architectures",
+            "code",
+            "environment",
+            "loggingConfig",
+            "vpcConfig",
+        }
     )
     # moto keeps no logging, and the architecture of the creation. Of the code it
     # tells the checksum, which is an output.
@@ -86,6 +93,7 @@ class Function(Row):
             Code={"ZipFile": _zipped(inputs["code"])},
             Architectures=inputs["architectures"],
             Environment=_environment(inputs),
+            VpcConfig=_network(inputs),
             Tags=inputs.get("tagsAll") or {},
             **given(inputs, **_SETTINGS),
         )
@@ -106,6 +114,7 @@ class Function(Row):
             "sourceCodeSize": found["CodeSize"],
             "tagsAll": live.get("Tags", {}),
             "version": found["Version"],
+            "vpcConfig": _live_network(found.get("VpcConfig") or {}),
             **{key: found.get(field) for key, field in _SETTINGS.items()},
         }
 
@@ -119,10 +128,11 @@ class Function(Row):
                 ZipFile=_zipped(new["code"]),
                 Architectures=new["architectures"],
             )
-        if changed & {*_SETTINGS, "environment"}:
+        if changed & {*_SETTINGS, "environment", "vpcConfig"}:
             client.update_function_configuration(
                 FunctionName=id,
                 Environment=_environment(new),
+                VpcConfig=_network(new),
                 **{"Description": "", **given(new, **_SETTINGS)},
             )
         function = f"arn:aws:lambda:{aws.region}:{aws.account_id}:function:{id}"
@@ -318,6 +328,28 @@ def _function_with(aws: Aws, statement: str) -> str:
 
 def _environment(inputs: Properties) -> dict[str, Any]:
     return {"Variables": (inputs.get("environment") or {}).get("variables") or {}}
+
+
+_NETWORK: Mapping[str, str] = {
+    "securityGroupIds": "SecurityGroupIds",
+    "subnetIds": "SubnetIds",
+}
+"""Where a function is in a network: inputs, and the API's names for them."""
+
+
+def _network(inputs: Properties) -> dict[str, Any]:
+    """Empty lists take it out of its network, as the API has it."""
+    wanted = inputs.get("vpcConfig") or {}
+    return {field: wanted.get(key, []) for key, field in _NETWORK.items()}
+
+
+def _live_network(live: Mapping[str, Any]) -> Properties | None:
+    if not live.get("SubnetIds"):
+        return None
+    return {
+        **{key: live[field] for key, field in _NETWORK.items()},
+        "vpcId": live["VpcId"],
+    }
 
 
 def _zipped(archive: Mapping[str, Any]) -> bytes:

@@ -54,7 +54,12 @@ def test_a_stack_is_priced_with_the_profile_that_is_called_like_it(name):
 
 
 def test_a_stack_with_a_name_of_its_own_is_priced_as_production():
-    assert profile_for("review-123") == "production"
+    assert profile_for("demo") == profile_for("pr-x") == "production"
+
+
+def test_a_pull_request_is_used_least_of_all():
+    assert profile_for("pr-7") == profile_for("pr-12345") == "review"
+    assert assumptions("review").requests < assumptions("staging").requests
 
 
 def test_staging_is_used_less_than_production():
@@ -67,7 +72,7 @@ def test_staging_is_used_less_than_production():
 
 def test_a_profile_that_is_not_there_is_refused_with_those_that_are():
     assert refusal("prod") == [
-        "There is no profile prod; there are: production, staging"
+        "There is no profile prod; there are: production, review, staging"
     ]
 
 

@@ -103,7 +103,8 @@ def test_a_value_that_a_preview_does_not_know_is_named(here):
 
 
 @pytest.mark.parametrize(
-    ("stack", "usd"), [("production", 1.30), ("staging", 1.06), ("review", 1.30)]
+    ("stack", "usd"),
+    [("production", 1.30), ("staging", 1.06), ("demo", 1.30), ("pr-7", 1.00)],
 )
 def test_a_stack_is_priced_with_the_profile_that_is_called_like_it(here, stack, usd):
     done = run("--file", write(state(in_stack(stack, STACK))), "--output", "json")
@@ -332,7 +333,7 @@ def test_what_it_is_compared_with_has_to_be_there_too(here):
         (
             "--profile",
             "prod",
-            "There is no profile prod; there are: production, staging",
+            "There is no profile prod; there are: production, review, staging",
         ),
         (
             "--assume",

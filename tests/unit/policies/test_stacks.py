@@ -19,7 +19,7 @@ from policies.evaluate import Judgement, judge
 from policies.exceptions import Accepted
 from policies.model import Source
 from tests.graph import Graph, Recorded
-from tests.stacks import ROOT, deploy, everything
+from tests.stacks import ROOT, deploy, everything, review
 from tests.unit.policies.pack import Pack
 
 TODAY = date(2026, 11, 29)
@@ -37,6 +37,7 @@ GITHUB = {
 BUILDS: Mapping[str, Callable[..., Graph]] = {
     "production": lambda **given: deploy("production", **given),
     "staging": lambda **given: deploy("staging", **given),
+    "review": review,
     "everything": lambda **given: everything(github=GITHUB, **given),
 }
 
@@ -242,6 +243,18 @@ KNOWN = (
         ROLE_POLICY,
         "logs:DescribeLogGroups",
         "the guide of flow logs names it; on one log group it allows nothing",
+    ),
+    Known(
+        "RESOURCE_STAR",
+        ROLE_POLICY,
+        "ec2:CreateNetworkInterface",
+        "Lambda makes the interfaces of a function by its role, and asks for this",
+    ),
+    Known(
+        "UNKNOWN_CONDITION_FOR_ACTION",
+        ROLE_POLICY,
+        "lambda:SourceFunctionArn",
+        "the guide of Lambda denies by it to the code what Lambda itself needs",
     ),
     Known(
         "RESOURCE_STAR",
