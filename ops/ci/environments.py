@@ -76,7 +76,7 @@ def _comment(stack: Stack) -> str:
 
     try:
         graph = parse(stack.export())
-        assumed = assumptions.assumptions("staging", [])
+        assumed = assumptions.assumptions(assumptions.profile_for(stack.name), [])
         price = show.headline(estimate(graph, book_for(graph), assumed))
     except (BookError, GraphError) as error:
         price = f"of unknown price: {error}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.errors import OpsError
+from ops.errors import NotOfferedError, OpsError
 
 if TYPE_CHECKING:
     from ops.platforms.platform import Platform
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def platform_of(stack: Stack) -> Platform:
     """The platform that a stack was deployed to.
 
-    Raises OpsError when it was not deployed yet.
+    Raises OpsError when it was not deployed yet, NotOfferedError for the environment
+    of a pull request.
     """
     name = stack.outputs.get("platform")
     # Each only now: its SDK takes longer to import than all the rest.
@@ -34,6 +35,12 @@ def platform_of(stack: Stack) -> Platform:
         from ops.platforms.railway import Railway
 
         return Railway(stack)
+    if name == "aws-review":
+        raise NotOfferedError(
+            f"{stack.name} is the environment of a pull request, which is made anew "
+            "rather than operated: push to the pull request. Its log: aws logs tail "
+            f"{stack.outputs['log_group']} --follow"
+        )
     raise OpsError(
         f"Stack {stack.name} has no outputs: it was never deployed. Deploy it: "
         f"stromhaltig deploy --stack {stack.name}"

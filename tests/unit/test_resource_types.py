@@ -10,7 +10,7 @@ from rehearsal.provider import schema
 TOKENS = {
     name: value
     for name, value in vars(types).items()
-    if name.isupper() and not name.startswith("_")
+    if name.isupper() and not name.startswith("_") and isinstance(value, str)
 }
 
 
@@ -45,3 +45,8 @@ def test_each_type_has_one_token():
 @pytest.mark.parametrize("token", TOKENS.values())
 def test_each_token_is_a_type_that_can_be_made(token: str):
     assert schema.resource(token).inputs
+
+
+def test_what_holds_data_is_named_by_the_names_of_today():
+    for held in types.DATA.values():
+        assert {types.current(name) for name in held} == held
