@@ -148,7 +148,7 @@ def test_a_release_that_is_not_well_from_outside_goes_back(deployable, site):
 
 def test_a_release_that_aws_takes_back_is_none(deployable, aws):
     deploy(deployable, "a")
-    older = deployable.outputs["task_definition"]
+    older = Stack(deployable.name).outputs["task_definition"]
 
     def go_back(answer: dict) -> None:
         newest = answer["services"][0]["deployments"][0]
@@ -193,4 +193,5 @@ def test_status_and_releases_know_what_was_deployed(deployable):
     assert found["release"]["says"].startswith("r1 of ")
     assert found["health"]["state"] == "ok"
     assert found["cost"]["says"].endswith("USD a month, by list price")
-    assert "sha256:aaaaaaaaaaaa" in run(deployable, "releases").stdout
+    listed = json.loads(run(deployable, "releases", "--json").stdout)
+    assert [found["image"] for found in listed] == [image("a")]
