@@ -151,9 +151,11 @@ def test_a_release_that_aws_takes_back_is_none(deployable, aws):
     older = Stack(deployable.name).outputs["task_definition"]
 
     def go_back(answer: dict) -> None:
-        newest = answer["services"][0]["deployments"][0]
-        if newest["taskDefinition"] != older:
-            newest.update(taskDefinition=older, id="ecs-svc/rollback")
+        service = answer["services"][0]
+        told = "ecs-svc/old" if service["taskDefinition"] == older else "ecs-svc/back"
+        service["deployments"][0].update(
+            taskDefinition=older, id=told, rolloutState="COMPLETED"
+        )
 
     aws.after("ecs.DescribeServices", go_back)
     done = run(deployable, "deploy", "--yes", "--image", image("b"))
