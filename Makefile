@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help rehearse rehearse-stop local local-stop cloud-init policies cost test test-unit \
-        test-rehearsal test-servers test-docker test-app check check-app format docs bench clean \
+        test-rehearsal test-servers test-ops test-docker test-app check check-app format docs bench clean \
         ci-stacks ci-preview ci-comment ci-drift ci-reap ci-review-up ci-review-down
 
 help: ## show this list
@@ -86,6 +86,9 @@ test-rehearsal: .venv/dev.ready ## the provider's rows and the rehearsal itself
 
 test-servers: .venv/dev.ready app/node_modules/.ready ## proxy, backups, databases and firewall, on real servers
 	$(PYTHON) -m pytest tests/proxy tests/backup tests/databases tests/host
+
+test-ops: .venv/dev.ready app/node_modules/.ready ## commands on real PostgreSQL, and on stacks on the embedded AWS
+	$(PYTHON) -m pytest tests/ops tests/databases
 
 test-docker: .venv/dev.ready app/node_modules/.ready ## image and Docker host in a Docker engine; needs root
 	$(PYTHON) -m pytest tests/docker
