@@ -122,14 +122,15 @@ class Lock:
             since=self._now(),
             seen=self._now(),
         )
-        if not self._records.create(FILE, _written(mine)):
+        if not self._records.create(FILE, _written(mine)) and not self._has(mine):
             raise OpsError(self._refusal())
         held = Held(self, mine)
-        with held.renewing(self._renewal.total_seconds()):
-            try:
+        try:
+            with held.renewing(self._renewal.total_seconds()):
                 yield held
-            finally:
-                self._release(mine)
+        finally:
+            # Not before the last renewal, which would bring the lock back.
+            self._release(mine)
 
     def release_dead(self) -> Holder | None:
         """Free the lock of somebody who is gone; who it was, or None when it was free.
@@ -155,16 +156,23 @@ class Lock:
 
     def renew(self, mine: Holder) -> bool:
         """Show that a holder is alive; False when the lock is not its any more."""
-        found = self.holder()
-        if found is None or found.id != mine.id:
+        if not self._has(mine):
             return False
         self._records.put(FILE, [_written(replace(mine, seen=self._now()))])
         return True
 
     def _release(self, holder: Holder) -> None:
-        found = self.holder()
-        if found and found.id == holder.id:
+        if self._has(holder):
             self._records.delete(FILE)
+
+    def _has(self, holder: Holder) -> bool:
+        """Whether the lock is a holder's.
+
+        It may be after a refusal: the answer to a first try got lost, and a second one
+        found what that had written.
+        """
+        found = self.holder()
+        return found is not None and found.id == holder.id
 
     def _refusal(self) -> str:
         holder = self.holder()

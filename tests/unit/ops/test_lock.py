@@ -157,3 +157,34 @@ def test_in_a_pipeline_the_holder_is_its_actor_with_the_run(lock, monkeypatch):
 )
 def test_an_age_is_told_in_its_largest_unit(seconds, said):
     assert words(timedelta(seconds=seconds)) == said
+
+
+class SlowRecords(FolderStore):
+    """Records whose writes take a while, as those of a bucket do."""
+
+    def put(self, name, chunks):
+        time.sleep(0.05)
+        return super().put(name, chunks)
+
+
+def test_a_renewal_under_way_does_not_bring_it_back(tmp_path):
+    records = SlowRecords(tmp_path)
+    lock = Lock(records, renewal=timedelta(milliseconds=1))
+    for _ in range(5):
+        with lock.held("deploy"):
+            time.sleep(0.03)
+        assert lock.holder() is None
+
+
+class ForgetfulRecords(FolderStore):
+    """Records that write, and whose answer gets lost; asked again, it is there."""
+
+    def create(self, name, content):
+        return super().create(name, content) and super().create(name, content)
+
+
+def test_who_has_it_already_is_not_refused(tmp_path):
+    lock = Lock(ForgetfulRecords(tmp_path))
+    with lock.held("deploy"):
+        assert lock.holder().command == "deploy"
+    assert lock.holder() is None
