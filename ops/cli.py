@@ -23,13 +23,14 @@ from ops import (
 )
 from ops.ci import cli as ci
 from ops.common import reported
+from ops.interrupts import ended_as_interrupted
 
 
 class _Commands(TyperGroup):
     """The commands, whatever goes wrong in one told in the same way."""
 
     def invoke(self, ctx: Any) -> Any:
-        with reported():
+        with reported(), ended_as_interrupted():
             return super().invoke(ctx)
 
 

@@ -1,4 +1,4 @@
-"""Interrupts while a child process works that must come to an end in order."""
+"""Interrupts: nothing half-done is left, and a child process ends in order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from ops.common import say
+
+
+@contextmanager
+def ended_as_interrupted() -> Iterator[None]:
+    """Take a pipeline's SIGTERM for Ctrl-C: locks are freed, children are ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +12,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from ops.audit import acts
 from ops.cli import app
 from ops.errors import OpsError
+from ops.lock import Lock
+from tests.unit.ops.fakes import FakePlatform, FakeStack
 
 SLOW = (
     *("boto3", "botocore", "docker", "httpx", "jinja2", "psycopg", "pulumi"),
@@ -76,3 +81,22 @@ def test_a_refusal_is_told_once_wherever_it_is_raised(monkeypatch):
     monkeypatch.setattr("ops.stack.Stack", refuse)
     done = CliRunner().invoke(app, ["db", "slow", "--stack", "staging"])
     assert (done.exit_code, done.stderr) == (2, "not today\n")
+
+
+def test_who_is_told_to_end_frees_the_stack(tmp_path, monkeypatch):
+    stack = FakeStack(tmp_path, config={"environment": "staging"})
+    platform = FakePlatform(stack)
+
+    def ended(on: bool) -> None:
+        assert Lock(stack.records).holder()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(platform, "set_maintenance", ended)
+    monkeypatch.setattr("ops.stack.Stack", lambda name: stack)
+    monkeypatch.setattr("ops.platforms.platform_of", lambda stack: platform)
+    before = signal.getsignal(signal.SIGTERM)
+    done = CliRunner().invoke(app, ["maintenance", "on", "--yes", "--stack", "staging"])
+    assert (done.exit_code, done.stderr) == (130, "Interrupted.\n")
+    assert Lock(stack.records).holder() is None
+    assert acts(stack.records, 1)[0].outcome == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) is before
