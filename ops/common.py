@@ -130,8 +130,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     _demand_terminal("--yes")
-    answer = input(f"{question} [y/N] ").strip().lower()
-    if answer not in {"y", "yes", "j", "ja"}:
+    if _asked(f"{question} [y/N] ").lower() not in {"y", "yes", "j", "ja"}:
         raise OpsError("Nothing was done.")
 
 
@@ -146,9 +145,17 @@ def confirm_by_name(
     """
     if given is None:
         _demand_terminal(f"{option} {name}")
-        given = input(f'{question}\nType "{name}" to go on: ').strip()
+        given = _asked(f'{question}\nType "{name}" to go on: ')
     if given != name:
         raise OpsError(f'"{given}" is not "{name}". Nothing was done.')
+
+
+def _asked(question: str) -> str:
+    """What somebody answers; nothing when they end the input instead."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""
 
 
 def _demand_terminal(option: str) -> None:
@@ -204,7 +211,7 @@ def reported() -> Iterator[None]:
 
 
 def of_a_library(error: Exception) -> str | None:
-    """Return what a client of a platform says, if it is one of theirs.
+    """Return what a client of a platform or this machine says, if it is one of theirs.
 
     By module: importing them all to tell them apart would take a second.
     """
@@ -213,7 +220,20 @@ def of_a_library(error: Exception) -> str | None:
         return _of_aws(error)
     if package in {"docker", "psycopg", "httpx", "requests"}:
         return f"{package}: {str(error).strip()}"
+    if package == "pulumi":
+        return f"pulumi: {of_pulumi(error) or type(error).__name__}"
+    # A pipe that nobody reads any more ends the command without a word.
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return f"{error.filename or 'This machine'}: {error.strerror or error}"
     return None
+
+
+def of_pulumi(error: Exception) -> str:
+    """Return what Pulumi complains of.
+
+    The rest of its error is what it printed, which may be configuration in clear.
+    """
+    return str(error).partition("stderr:")[2].strip()
 
 
 def _of_aws(error: Any) -> str:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ops.common import of_pulumi
 from ops.errors import FailedError, OpsError, nearest
 from ops.interrupts import child_first
 from ops.records import records
@@ -276,6 +277,4 @@ def _key(path: str) -> str:
 
 def _said(error: Exception) -> str:
     """What the CLI printed on standard error, without the Automation API's frame."""
-    text = str(error)
-    _, _, said = text.partition("stderr:")
-    return (said or text).strip()
+    return of_pulumi(error) or str(error).strip()

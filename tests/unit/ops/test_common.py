@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import typer
 from botocore.exceptions import ClientError, NoCredentialsError
+from pulumi.automation import CommandError
+from pulumi.automation._cmd import CommandResult
 from typer.testing import CliRunner
 
 from ops.cli import app
@@ -98,6 +100,41 @@ def test_missing_credentials_come_with_a_remedy(capsys):
     with pytest.raises(typer.Exit), reported():
         raise NoCredentialsError
     assert "aws sso login" in capsys.readouterr().err
+
+
+def test_what_pulumi_says_comes_without_what_it_printed(capsys):
+    with pytest.raises(typer.Exit) as ended, reported():
+        raise CommandError(CommandResult("password: hunter2", "error: no key", 255))
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.strip() == "pulumi: error: no key"
+
+
+def test_a_place_that_may_not_be_written_is_named(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(typer.Exit) as ended, reported():
+        (tmp_path / "file" / "lock.json").read_text()
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.strip() == (
+        f"{tmp_path / 'file' / 'lock.json'}: Not a directory"
+    )
+
+
+def test_who_stops_reading_ends_it_without_a_word(capsys):
+    with pytest.raises(BrokenPipeError), reported():
+        raise BrokenPipeError(32, "Broken pipe")
+    assert capsys.readouterr().err == ""
+
+
+def test_who_ends_the_input_has_not_agreed(monkeypatch):
+    def end(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", end)
+    with pytest.raises(OpsError, match="Nothing was done"):
+        confirm("Go on?", yes=False)
+    with pytest.raises(OpsError, match="Nothing was done"):
+        confirm_by_name("Go on?", "staging", given=None, option="--yes-replace")
 
 
 def test_a_fault_of_our_own_is_not_hidden():
