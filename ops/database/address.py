@@ -42,17 +42,18 @@ class Address:
         Raises OpsError for anything else; the message does not repeat the text, for it
         may hold a password.
         """
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port or 5432
         except ValueError:
-            port = 0
+            parts, port = urlsplit(""), 0
         name = unquote(parts.path.removeprefix("/"))
         sound = parts.scheme in {"postgresql", "postgres"} and parts.hostname and port
         if not sound or not name:
             raise OpsError(
                 "That is no address of a database. One looks like "
-                "postgresql://USER:PASSWORD@HOST:5432/DATABASE?sslmode=require"
+                "postgresql://USER:PASSWORD@HOST:5432/DATABASE?sslmode=require, with "
+                "%XX for what is no letter or digit in the password"
             )
         # node-postgres's word for what libpq calls `require`.
         options = tuple(

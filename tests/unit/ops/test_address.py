@@ -35,3 +35,23 @@ def test_a_connection_that_is_closed_at_once_is_told_as_such():
             pass
         closing.join()
     assert "p/w" not in str(it.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "mysql://app:hunter2@database/app",
+        "postgresql://app:hunter2@database",
+        "postgresql://app:hunter2@database:many/app",
+        "postgresql://app:hun[ter2@database/app",
+        "postgresql://app:[hunter2]@database/app",
+        "postgresql://app:hunter2/\N{CARE OF}@database/app",
+        "postgresql://app:hunter2\N{CARE OF}@database/app",
+    ],
+)
+def test_what_is_no_address_is_refused_and_not_repeated(url):
+    with pytest.raises(OpsError, match="no address of a database") as refusal:
+        Address.parse(url)
+    assert "hunter2" not in str(refusal.value)
+    assert refusal.value.__context__ is None
