@@ -24,6 +24,7 @@ from rehearsal.progress import ConsoleProgress
 from rehearsal.pulumi_cli import PulumiError, Result, create_stack, run_pulumi
 from rehearsal.report import Report, show, show_step
 from rehearsal.stages import Stage, StageError
+from rehearsal.stromhaltig_cli import Operator
 from rehearsal.workspace import Workspace, WorkspaceError, stop
 
 ROOT = Path(__file__).parents[1]
@@ -162,6 +163,15 @@ def _rehearse(
                     report,
                     on_start=lambda name: status.update(f"{name} ..."),
                     on_step=lambda step: show_step(step, console),
+                    stromhaltig=Operator(
+                        stack,
+                        workspace.project_dir,
+                        engine.environment(
+                            workspace.environment()
+                            | attachment
+                            | dict(stage.client_environment)
+                        ),
+                    ),
                 )
                 with contextlib.suppress(StepFailedError):  # it stands in the report
                     life.run(keep)

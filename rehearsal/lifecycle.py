@@ -18,7 +18,14 @@ from rehearsal.inspection import inspect
 from rehearsal.provider.aws import ROWS
 from rehearsal.pulumi_cli import Event, Result
 from rehearsal.report import Report, Step
-from rehearsal.stages.stage import Stage, StageError, Thing, next_image
+from rehearsal.stages.stage import (
+    Operable,
+    Stage,
+    StageError,
+    Stromhaltig,
+    Thing,
+    next_image,
+)
 from rehearsal.workspace import Workspace
 from resource_graph import GraphError
 
@@ -42,9 +49,11 @@ class Pulumi(Protocol):
 
 
 class Lifecycle:
-    """Runs up, empty preview, change, drift, failing update, options off, destroy.
+    """Runs up, empty preview, operations, change, drift, failing update, options off,
+    destroy.
 
     pulumi: runs the engine; workspace: the stack's throw-away project.
+    stromhaltig: runs the command on it; None for no such step.
     stage: the platform that it is deployed to. report: filled in as the steps pass.
     on_start: told the name of each step; on_step: told of every finished one.
     """
@@ -57,8 +66,10 @@ class Lifecycle:
         report: Report,
         on_start: Callable[[str], None],
         on_step: Callable[[Step], None],
+        stromhaltig: Stromhaltig | None = None,
     ) -> None:
         self._pulumi = pulumi
+        self._stromhaltig = stromhaltig
         self._workspace = workspace
         self._stage = stage
         self._report = report
@@ -77,6 +88,7 @@ class Lifecycle:
         self.preview()
         self.up()
         self.unchanged()
+        self.operations()
         self.change()
         self.drift()
         self.failing_update()
@@ -123,6 +135,13 @@ class Lifecycle:
         with self._step("preview again") as step:
             step.changes = self._expect_no_changes()
             step.facts.append("empty: the program is stable")
+
+    def operations(self) -> None:
+        """The command that operators use does what it says."""
+        if self._stromhaltig is None or not isinstance(self._stage, Operable):
+            return
+        with self._step("operations") as step:
+            step.facts += self._stage.operate(self._stromhaltig)
 
     def change(self) -> None:
         """A new image and one variable roll out; what holds data stays."""

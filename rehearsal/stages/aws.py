@@ -13,7 +13,14 @@ from rehearsal.cloud import EmbeddedCloud
 from rehearsal.provider.row import Aws
 from rehearsal.pulumi_cli import Event
 from rehearsal.stages import aws_inventory
-from rehearsal.stages.stage import Drift, StageError, Supplies, Thing, supply_release
+from rehearsal.stages.stage import (
+    Drift,
+    StageError,
+    Stromhaltig,
+    Supplies,
+    Thing,
+    supply_release,
+)
 from resource_types import DATA
 
 _NOBODY = "rehearsal@stromhaltig.invalid"
@@ -161,6 +168,29 @@ class AwsStage:
         if self.deployed_image(outputs) != image:
             raise StageError(f"the service no longer runs {image}")
         return ["the service still runs the release before"]
+
+    def operate(self, stromhaltig: Stromhaltig) -> list[str]:
+        """Looking around, a snapshot, and the maintenance page on and off again."""
+        # 1: nobody answers for the app's health, and nothing is behind the targets.
+        status = stromhaltig.data("status", accepted=(0, 1))["facts"]
+        found = {fact["name"]: fact for fact in status}
+        if found["database"]["state"] != "ok":
+            raise StageError(f"status does not see the database: {found['database']}")
+        snapshot = stromhaltig("db", "backup", "--snapshot").strip()
+        self._aws.client("rds").delete_db_snapshot(DBSnapshotIdentifier=snapshot)
+        for switch in ("on", "off"):
+            # It looks itself whether that took effect.
+            stromhaltig("maintenance", switch, "--yes")
+        acts = [act["command"] for act in stromhaltig.data("audit")]
+        if acts != ["maintenance off", "maintenance on", "db backup"]:
+            raise StageError(f"the audit log has other acts: {acts}")
+        return [
+            f"status knows {len(found)} facts; the database is "
+            f"{found['database']['says']}",
+            f"a snapshot was taken: {snapshot}",
+            "the maintenance page was turned on and off again",
+            "the audit log has all three, nothing is locked",
+        ]
 
     def kept(self, left: Collection[Thing]) -> set[Thing]:
         """What the program leaves, and what AWS deletes after a waiting period.

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from contract import VARIABLES, Kind, Variable, stand_in
 from rehearsal.pulumi_cli import Event
@@ -62,6 +62,24 @@ class Drift:
     spoil: Callable[[], object]
     mended: Callable[[], bool]
     seen_as: str = "update"
+
+
+class Stromhaltig(Protocol):
+    """Runs the command on the stack of the rehearsal."""
+
+    def __call__(self, *arguments: str, accepted: Collection[int] = (0,)) -> str:
+        """Run it; what it printed. Raises StageError for another exit code."""
+
+    def data(self, *arguments: str, accepted: Collection[int] = (0,)) -> Any:
+        """Run it with --json; its data."""
+
+
+@runtime_checkable
+class Operable(Protocol):
+    """A stage behind which something stands that the command can ask."""
+
+    def operate(self, stromhaltig: Stromhaltig) -> list[str]:
+        """What is to be said of what operators do, if it went as it must."""
 
 
 class Stage(Protocol):

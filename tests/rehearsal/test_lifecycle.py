@@ -17,6 +17,7 @@ from rehearsal.lifecycle import Lifecycle, StepFailedError
 from rehearsal.pulumi_cli import Event, Result, Violation
 from rehearsal.report import Report
 from rehearsal.stages import Drift, StageError, Supplies, Thing
+from rehearsal.stages.stage import Stromhaltig
 
 DATABASE = "urn:pulumi:production::stromhaltig::aws:rds/instance:Instance::db"
 KEY = "urn:pulumi:production::stromhaltig::aws:kms/key:Key::key"
@@ -162,6 +163,35 @@ def test_a_program_that_is_not_stable_is_named(life):
 
 def test_a_stable_program_passes(life):
     life(result(event("same", SERVICE), event("same", DATABASE))).unchanged()
+
+
+class Command:
+    """The command, in name only."""
+
+    def __call__(self, *arguments: str, accepted: Collection[int] = (0,)) -> str:
+        return " ".join(arguments)
+
+    def data(self, *arguments: str, accepted: Collection[int] = (0,)) -> Any:
+        return list(arguments)
+
+
+class OperableScene(Scene):
+    def operate(self, stromhaltig: Stromhaltig) -> list[str]:
+        return [stromhaltig("status")]
+
+
+def test_operators_work_on_a_stage_that_answers_them(life, monkeypatch):
+    made = life()
+    made.operations()
+    assert made._report.steps == []
+    made._stromhaltig = Command()
+    made.operations()
+    assert made._report.steps == []
+    made._stage = OperableScene()
+    made.operations()
+    assert [(s.name, s.facts) for s in made._report.steps] == [
+        ("operations", ["status"])
+    ]
 
 
 def test_a_preview_that_touches_the_cloud_fails(life, scene):
