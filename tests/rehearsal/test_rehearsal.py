@@ -29,6 +29,7 @@ STEPS = [
     "preview",
     "up",
     "preview again",
+    "operations",
     "change",
     "drift",
     "failing update",
