@@ -175,7 +175,9 @@ def test_the_docker_host_passes_every_step_and_is_only_recorded(clone):
     done = rehearse(clone, "run", "--stack", "docker", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
-    assert [step["name"] for step in report["steps"]] == STEPS
+    assert [step["name"] for step in report["steps"]] == [
+        step for step in STEPS if step != "operations"
+    ]
     assert report["emulated"] == {}
     recorded = report["recorded"]
     assert recorded["docker:index/container:Container"] >= 10
