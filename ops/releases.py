@@ -68,8 +68,7 @@ def find(known: list[Release], wanted: str | None) -> Release:
     Raises OpsError, naming the nearest, when there is none or several.
     """
     if wanted is None:
-        # One that was gone back to is not what somebody means by the one before.
-        others = [r for r in known[1:] if known and r.image != known[0].image]
+        others = _before(known)
         if not others:
             raise OpsError(
                 "There is no release before the one that runs. Releases are recorded "
@@ -90,6 +89,18 @@ def find(known: list[Release], wanted: str | None) -> Release:
         labels = nearest(wanted, [r.label for r in known], kind="releases")
         raise OpsError(f'There is no release "{wanted}". {labels}')
     return meant[0]
+
+
+def _before(known: list[Release]) -> list[Release]:
+    """The releases of another image that ran before the one that runs.
+
+    After going back, that is before the one gone back to: what was left is no way back.
+    """
+    if not known:
+        return []
+    newest = known[0]
+    began = newest.back or newest.number
+    return [r for r in known if r.number < began and r.image != newest.image]
 
 
 def between(known: list[Release], target: Release) -> list[Release]:

@@ -63,6 +63,13 @@ def test_the_one_before_runs_another_image():
     assert find(again, None).number == 2
 
 
+def test_the_one_before_is_not_the_one_that_was_left():
+    left = [release(4, "b", back=2), release(3, "c"), release(2, "b"), release(1, "a")]
+    assert find(left, None).number == 1
+    with pytest.raises(OpsError, match="no release before the one that runs"):
+        find([release(3, "a", back=1), release(2, "b"), release(1, "a")], None)
+
+
 def test_an_unknown_release_names_the_nearest():
     with pytest.raises(OpsError, match=r'no release "r22"\. Did you mean "r2"'):
         find(KNOWN, "r22")
