@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops import health, releases
 from ops.changes import Summary
-from ops.common import Steps, say
+from ops.common import Steps, of_a_library, say
 from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.lock import pipeline_run, who_am_i
 from ops.platforms import platform_of
@@ -102,6 +102,30 @@ def plan(stack: Stack, steps: Steps) -> Summary:
             raise OpsError(f"{error}\nNothing was done.") from None
         facts += summary.lines()
     return summary
+
+
+def what_if(stack: Stack, steps: Steps, ref: str | None) -> Summary:
+    """What an update to an image would change; the stack's file stays as it is."""
+    named = image_setting(stack)
+    try:
+        with wanting(stack, ref):
+            return plan(stack, steps)
+    finally:
+        set_image(stack, named)
+
+
+def demand_harmless(stack: Stack, summary: Summary) -> None:
+    """Refuse an update that would lose what nobody was asked about.
+
+    Raises OpsError, naming it.
+    """
+    if summary.losses:
+        names = ", ".join(f"{change.type} {change.name}" for change in summary.losses)
+        raise OpsError(
+            "The stack file asks for more than this, and would replace or delete what "
+            f"holds data: {names}. Take that back, or deploy it by itself: stromhaltig "
+            f"deploy --stack {stack.name}"
+        )
 
 
 def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
@@ -232,8 +256,9 @@ def _explained(
         if platform is None or now is None or now == before:
             return RollOutError(str(error), moved=now is not None)
         verdict = platform.verdict(before)
-    except (OpsError, OSError) as trouble:
-        return RollOutError(f"{error}\nNo more is known: {trouble}")
+    except Exception as trouble:
+        told = of_a_library(trouble) or str(trouble)
+        return RollOutError(f"{error}\nNo more is known: {told}")
     return RollOutError(f"{error}\n{_told(verdict)}", rolled_back=verdict.rolled_back)
 
 

@@ -109,12 +109,7 @@ def deploy(
     opened = Stack(stack)
     _preflight(opened, steps)
     if dry_run:
-        named = delivery.image_setting(opened)
-        try:
-            with delivery.wanting(opened, image):
-                delivery.plan(opened, steps)
-        finally:
-            delivery.set_image(opened, named)
+        delivery.what_if(opened, steps, image)
         say("Nothing was done.")
         return
     details = {"image": image} if image else {}
@@ -143,7 +138,9 @@ class _Deployment:
         began = time.monotonic()
         platform = delivery.current_platform(self.stack)
         before = platform.running() if platform else None
-        former = self._former(before.image if before else None)
+        known = releases.releases(self.stack.records)
+        newest = known[0] if known else None
+        former = before.image if before else newest and newest.image
         try:
             with delivery.wanting(self.stack, self.image):
                 summary = delivery.plan(self.stack, self.steps)
@@ -155,23 +152,19 @@ class _Deployment:
                 delivery.prove(self.stack, self.steps, self.health_url)
         except RollOutError as error:
             self._failed(error, former)
+        brought = pending.brought(newest and newest.schema) if pending else ()
         release = delivery.remember(
             self.stack,
             seconds=time.monotonic() - began,
             schema=_schema_after(pending) if pending else None,
-            migrations=pending.pending if pending else (),
-            irreversible=pending.irreversible if pending else (),
+            migrations=tuple(m.name for m in brought),
+            irreversible=tuple(m.name for m in brought if not m.reversible),
         )
         self.act.details["release"] = release.label
-        self._tell(
+        _tell(
             f"{release.label} serves {self.stack.name}: {release.image}, "
             f"{release.seconds:.0f} s"
         )
-
-    def _former(self, running: str | None) -> str | None:
-        """What to go back to: what ran."""
-        known = releases.releases(self.stack.records)
-        return running or (known[0].image if known else None)
 
     def _migrations(self) -> MigrationStatus | None:
         """What is pending with the new image; None when nobody can tell.
@@ -211,13 +204,20 @@ class _Deployment:
         complain(str(error))
         now = "The old version serves." if error.rolled_back else ""
         if not error.moved or former is None or not self._goes_back(former):
-            self._tell(f"Deployment of {self.stack.name} failed. {now}".strip())
+            _tell(f"Deployment of {self.stack.name} failed. {now}".strip())
             raise FailedError(
                 f"Not deployed. {now} Look at it: stromhaltig status --stack "
                 f"{self.stack.name}"
             ) from None
-        delivery.go_back(self.stack, self.steps, former, self.health_url)
-        self._tell(f"Deployment of {self.stack.name} failed; {former} serves again.")
+        try:
+            delivery.go_back(self.stack, self.steps, former, self.health_url)
+        except RollOutError:
+            _tell(
+                f"Deployment of {self.stack.name} failed, and {former} does not serve "
+                "either. Look at it now"
+            )
+            raise
+        _tell(f"Deployment of {self.stack.name} failed; {former} serves again.")
         raise FailedError(f"Not deployed. {former} serves again.") from None
 
     def _goes_back(self, former: str) -> bool:
@@ -230,12 +230,6 @@ class _Deployment:
         except OpsError:
             return False
         return True
-
-    def _tell(self, text: str) -> None:
-        say(text)
-        trouble = notify(text)
-        if trouble:
-            complain(trouble)
 
 
 def list_releases(
@@ -315,6 +309,12 @@ def rollback(
     newer = releases.between(known, target)
     lines = _way_back(opened, target, newer, undo_migrations=undo_migrations)
     _demand_reversible(newer, undone=undo_migrations, kept=keep_schema)
+    if undo_migrations and not target.schema:
+        raise OpsError(
+            f"Nobody recorded which schema {target.label} had, so there is nothing to "
+            "undo migrations to. Nothing was done. Name the version: stromhaltig db "
+            "rollback --to VERSION"
+        )
     for line in lines:
         say(line)
     if dry_run:
@@ -326,27 +326,43 @@ def rollback(
         platform = delivery.current_platform(opened)
         if platform is None:
             raise OpsError(f"Stack {stack} is not deployed. Nothing was done.")
-        if undo_migrations and target.schema:
+        if releases.releases(opened.records) != known:
+            raise OpsError(
+                "Somebody deployed meanwhile. Nothing was done. Look at it, and begin "
+                f"anew: stromhaltig releases --stack {stack}"
+            )
+        if not fast:
+            planned = delivery.what_if(opened, steps, target.image)
+            delivery.demand_harmless(opened, planned)
+        if undo_migrations:
             from ops.database import migrations
 
             act.details["backup"] = delivery.back_up(platform, steps, "before-rollback")
             held.check()
             with steps.step("undo migrations") as facts:
-                facts += migrations.rollback(platform, target.schema).lines
+                facts += migrations.rollback(platform, str(target.schema)).lines
         before = platform.running()
-        if fast:
-            _switch(opened, steps, target)
-        held.check()
-        with delivery.wanting(opened, target.image):
-            delivery.update(opened, steps, before)
-        delivery.prove(opened, steps, health_url)
+        try:
+            if fast:
+                _switch(opened, steps, target)
+            held.check()
+            with delivery.wanting(opened, target.image):
+                delivery.update(opened, steps, before)
+            delivery.prove(opened, steps, health_url)
+        except RollOutError:
+            _tell(f"Going back to {target.label} in {stack} failed. Look at it now")
+            raise
         recorded = delivery.remember(
             opened,
             seconds=time.monotonic() - began,
             schema=target.schema,
             back=target.number,
         )
-    text = f"{recorded.label} serves {stack}: back to {target.label}, {target.image}"
+    _tell(f"{recorded.label} serves {stack}: back to {target.label}, {target.image}")
+
+
+def _tell(text: str) -> None:
+    """Say how it ended, here and to the chat."""
     say(text)
     trouble = notify(text)
     if trouble:
@@ -372,7 +388,7 @@ def _preflight(stack: Stack, steps: Steps) -> None:
         shown += [
             f"{fact.name}: {fact.says}. {fact.remedy}".strip()
             for fact in facts
-            if fact.state in {State.ERROR, State.WARNING}
+            if fact.state is not State.OK
         ]
         if errors:
             names = ", ".join(fact.name for fact in errors)
@@ -401,7 +417,7 @@ def _way_back(
     """What a rollback will do."""
     between = [name for r in newer for name in r.migrations]
     schema = "The schema stays."
-    if undo_migrations and target.schema:
+    if undo_migrations:
         schema = f"The schema goes back to version {target.schema}."
     elif between:
         schema = f"The schema stays, with {', '.join(between)}."
@@ -431,7 +447,11 @@ def _demand_reversible(newer: list[Release], *, undone: bool, kept: bool) -> Non
 
 
 def _switch(stack: Stack, steps: Steps, target: Release) -> None:
-    """Let the platform run the old revision at once."""
+    """Let the platform run the old revision at once; see that the program may follow.
+
+    Raises RollOutError when it does not serve, FailedError when the program would lose
+    data.
+    """
     from ops.platforms import platform_of
     from ops.platforms.platform import Running
 
@@ -443,6 +463,13 @@ def _switch(stack: Stack, steps: Steps, target: Release) -> None:
         if not verdict.serves:
             raise RollOutError(verdict.says)
         facts.append(verdict.says)
+    planned = delivery.what_if(stack, steps, target.image)
+    try:
+        delivery.demand_harmless(stack, planned)
+    except OpsError as error:
+        raise FailedError(
+            f"{target.label} serves, and the program does not know it. {error}"
+        ) from None
 
 
 def _short(image: str) -> str:

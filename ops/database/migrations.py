@@ -94,10 +94,19 @@ class MigrationStatus:
     @property
     def irreversible(self) -> tuple[str, ...]:
         """What is pending, and cannot be undone once it is applied."""
+        return tuple(m.name for m in self.brought() if not m.reversible)
+
+    def brought(self, since: str | None = None) -> tuple[Migration, ...]:
+        """What comes with the image.
+
+        since: the version before it; what is above is counted in, though a deployment
+        that failed has applied it already. None: what is pending only.
+        """
         return tuple(
-            m.name
+            m
             for m in self.migrations
-            if m.state is State.PENDING and not m.reversible
+            if m.state is State.PENDING
+            or (m.state is State.APPLIED and since and m.version > int(since))
         )
 
     def undone_by(self, to: str) -> tuple[Migration, ...]:

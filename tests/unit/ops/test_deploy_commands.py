@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 import ops.stack
@@ -247,6 +248,57 @@ def test_an_update_that_fails_says_what_the_platform_knows_and_goes_back(scene):
     assert scene.stack.ups[-1]["image.ref"] == image("a")
 
 
+def test_that_going_back_failed_too_is_told(scene):
+    scene.platform.verdicts = [ROLLED_BACK, ROLLED_BACK]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert scene.told == [
+        f"Deployment of staging failed, and {image('a')} does not serve either. Look "
+        "at it now"
+    ]
+    assert done.stderr.splitlines()[-1].strip() == "Error: no such table"
+
+
+def test_what_pulumi_said_is_told_though_the_platform_does_not_answer(
+    scene, monkeypatch
+):
+    def fail(stack: FakeStack) -> None:
+        monkeypatch.setattr(scene.platform, "running", throttled)
+        raise FailedError("Pulumi: the service did not become stable")
+
+    def throttled() -> None:
+        said = {"Error": {"Code": "ExpiredToken", "Message": "expired"}}
+        raise ClientError(said, "DescribeServices")
+
+    scene.stack.on_up = fail
+    done = scene.deploy("--image", image("b"), "--on-failure", "keep")
+    assert done.exit_code == 1
+    assert "did not become stable" in done.stderr
+    assert "DescribeServices: ExpiredToken: expired. Sign in again" in done.stderr
+    assert len(scene.told) == 1
+
+
+def test_what_could_not_be_looked_at_before_is_told(scene):
+    scene.facts = [Fact("credentials", State.UNKNOWN, "no answer within 20 s")]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 0
+    assert "credentials: no answer within 20 s" in done.stderr
+
+
+def test_migrations_of_a_deployment_that_failed_count_for_the_next(scene):
+    applied = ("001_users", "002_drop")
+    scene.migrations = migration_status(
+        applied=applied[:1], pending=applied[1:], irreversible=applied[1:]
+    )
+    scene.platform.verdicts = [ROLLED_BACK]
+    assert scene.deploy("--image", image("b")).exit_code == 1
+    scene.migrations = migration_status(applied=applied, irreversible=applied)
+    assert scene.deploy("--image", image("c")).exit_code == 0
+    newest = releases.releases(scene.stack.records)[0]
+    assert (newest.migrations, newest.irreversible) == (("002_drop",), ("002_drop",))
+    assert "002_drop: there is no script" in scene.run("rollback", "--yes").stderr
+
+
 def test_what_fails_stays_when_told_so(scene):
     scene.platform.verdicts = [ROLLED_BACK]
     done = scene.deploy("--image", image("b"), "--on-failure", "keep")
@@ -321,6 +373,50 @@ def test_a_migration_that_cannot_be_undone_stops_it_unless_told(scene):
     assert scene.image == image("a")
 
 
+LOSS = Change("replace", "aws:rds/instance:Instance", "db")
+
+
+def test_a_rollback_loses_nothing_beside(twice):
+    twice.stack.planned = [LOSS]
+    done = twice.run("rollback", "--yes", "--undo-migrations")
+    assert done.exit_code == 2
+    assert "holds data: aws:rds/instance:Instance db." in done.stderr
+    assert (twice.stack.ups, twice.image) == ([], image("b"))
+    assert twice.platform.snapshots_taken[1:] == []
+
+
+def test_a_fast_one_says_what_serves_when_the_program_may_not_follow(twice):
+    twice.stack.planned = [LOSS]
+    done = twice.run("rollback", "--fast", "--yes")
+    assert done.exit_code == 1
+    assert "r1 serves, and the program does not know it." in done.stderr
+    assert (twice.stack.ups, twice.image) == ([], image("b"))
+
+
+def test_a_rollback_is_of_what_somebody_saw(twice, monkeypatch):
+    def meanwhile(question: str, *, yes: bool) -> None:
+        assert twice.deploy("--image", image("c")).exit_code == 0
+
+    monkeypatch.setattr("ops.deploy.confirm", meanwhile)
+    monkeypatch.setattr(
+        "ops.deploy._agree", lambda *_, **__: None
+    )  # of the deployment in between
+    done = twice.run("rollback")
+    assert done.exit_code == 2
+    assert "Somebody deployed meanwhile. Nothing was done." in done.stderr
+    assert twice.image == image("c")
+
+
+def test_without_a_recorded_schema_no_migration_is_undone(scene):
+    scene.migrations = NotOfferedError("no one-off containers here")
+    for letter in "bc":
+        assert scene.deploy("--image", image(letter)).exit_code == 0
+    done = scene.run("rollback", "--undo-migrations", "--yes")
+    assert done.exit_code == 2
+    assert "Nobody recorded which schema r2 had" in done.stderr
+    assert scene.image == image("c")
+
+
 def test_a_dry_run_of_a_rollback_says_what_would_be(twice):
     done = twice.run("rollback", "--dry-run")
     assert done.exit_code == 0
@@ -334,6 +430,7 @@ def test_a_rollback_that_does_not_serve_leaves_the_file_as_it_was(twice):
     assert done.exit_code == 1
     assert twice.image == image("b")
     assert twice.labels == ["r2", "r1"]
+    assert twice.told[-1:] == ["Going back to r1 in staging failed. Look at it now"]
 
 
 def test_releases_are_listed_newest_first(twice):
