@@ -306,7 +306,10 @@ def boundary(stack: Stack, boundary_arn: str) -> list[Statement]:
     says: users and their keys, organisations, accounts, billing but for budgets, any
     other region, any role of others, and the deploy roles with this policy.
     """
-    regional = [f"{service}:*" for service in (*SERVICES, *_USED_BY_ROLES)]
+    regional = [
+        *(f"{service}:*" for service in (*SERVICES, *_USED_BY_ROLES)),
+        *_USED_BY_COMMANDS,
+    ]
     everywhere = [f"{service}:*" for service in sorted(_GLOBAL - {"iam"})]
     return [
         _allow(
@@ -329,6 +332,78 @@ def boundary(stack: Stack, boundary_arn: str) -> list[Statement]:
 
 _USED_BY_ROLES = ("ec2messages", "ssm", "ssmmessages", "tag")
 """What roles of a stack use beside the services that it is made of."""
+
+_USED_BY_COMMANDS = ("servicequotas:GetServiceQuota",)
+"""What `operations` calls beside them."""
+
+
+def operations(stack: Stack) -> list[Statement]:
+    """What commands do beside `pulumi up`, with what they name in `ops.platforms.aws`.
+
+    - `deploy` and `rollback` read why tasks failed, and run one-off tasks: the state
+      of the migrations, a dump or a snapshot before.
+    - `db drill` reads dumps, and restores into a server beside the stack's.
+    - `doctor`, `status` and `watch` read figures, quotas, logs, and whether the image
+      is there.
+
+    What `maintenance` makes is a rule like any of the stack's. Nobody gets into a
+    container or through one: `ecs:ExecuteCommand` and `ssm:StartSession` are for
+    people, whose names are in AWS's records then.
+    """
+    name = stack.name
+
+    def own(service: str, *resources: str) -> list[str]:
+        return [stack.arn(service, resource) for resource in resources]
+
+    snapshots = (f"snapshot:{name}*", f"snapshot:rds:{name}*")
+    # What a restored server has of the live one.
+    beside = (f"subgrp:{name}*", f"pg:{name}*", "og:default:*")
+    inside = {"StringEquals": stack.regional}
+    cluster = {"ArnEquals": {"ecs:cluster": stack.arn("ecs", f"cluster/{name}")}}
+    return [
+        _allow(
+            ["logs:FilterLogEvents", "logs:GetLogEvents"],
+            own("logs", f"log-group:/ecs/{name}:*"),
+            inside,
+        ),
+        _allow(
+            ["ecs:RunTask"],
+            own("ecs", f"task-definition/{name}*"),
+            {**inside, **cluster},
+        ),
+        _allow(["ecs:StopTask"], own("ecs", f"task/{name}/*"), inside),
+        # Of a task that is started: it has the tags of its definition.
+        _allow(
+            ["ecs:TagResource"],
+            own("ecs", f"task/{name}/*"),
+            {"StringEquals": {**stack.regional, "ecs:CreateAction": "RunTask"}},
+        ),
+        _allow(
+            ["s3:GetObject"], f"arn:{stack.partition}:s3:::{name}-backups-*/*", inside
+        ),
+        _allow(["ecr:DescribeImages"], own("ecr", f"repository/{name}*"), inside),
+        _allow(
+            ["rds:RestoreDBInstanceFromDBSnapshot"],
+            own("rds", f"db:{name}*-scratch-*", *snapshots, *beside),
+            inside,
+        ),
+        # Those of AWS Backup have names of their own, and the stack's tags.
+        _allow(
+            ["rds:RestoreDBInstanceFromDBSnapshot"],
+            own("rds", "snapshot:awsbackup:*"),
+            {"StringEquals": {**stack.regional, **stack.tagged}},
+        ),
+        # Of the server whose past it is, and of the new one.
+        _allow(
+            ["rds:RestoreDBInstanceToPointInTime"],
+            own("rds", f"db:{name}*", *beside),
+            inside,
+        ),
+        # AWS knows no resource for these.
+        _allow(
+            ["cloudwatch:GetMetricData", "servicequotas:GetServiceQuota"], "*", inside
+        ),
+    ]
 
 
 def reads(stack: Stack) -> list[Statement]:

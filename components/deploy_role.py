@@ -18,6 +18,7 @@ from components.deploy_permissions import (
     Statement,
     boundary,
     identity,
+    operations,
     reads,
     secret_values,
     state,
@@ -117,7 +118,9 @@ class DeployRole(pulumi.ComponentResource):
     key the secrets in it: let people review before a workflow enters the environment.
 
     The apply role creates, changes and deletes what is the stack's by name or by tag,
-    and nothing else; see `components.deploy_calls` for each type. The boundary caps it
+    and nothing else; see `components.deploy_calls` for each type. Besides it runs what
+    `stromhaltig deploy` and its like need: `components.deploy_permissions.operations`,
+    which say also what is for people only. The boundary caps it
     and all roles that it makes: every role of the stack must have it, which
     `bounded_roles` sees to. Roles, policies and boundary stand under an IAM path that
     they cannot touch themselves: made and changed by an administrator, not by CI.
@@ -136,7 +139,7 @@ class DeployRole(pulumi.ComponentResource):
     """Role of `pulumi preview`, for `aws-actions/configure-aws-credentials`."""
 
     apply_role_arn: pulumi.Output[str]
-    """Role of `pulumi up`."""
+    """Role of `pulumi up`, and of the commands of `stromhaltig`."""
 
     boundary_arn: pulumi.Output[str]
     """Policy that every role of the stack must have as its boundary."""
@@ -322,6 +325,7 @@ def _part(services: Sequence[str]) -> Callable[[_Known], list[Statement]]:
 _PARTS: Mapping[str, Callable[[_Known], list[Statement]]] = {
     **{part: _part(services) for part, services in POLICIES.items()},
     "identity": lambda of: identity(of.stack, of.boundary_arn),
+    "operate": lambda of: operations(of.stack),
 }
 """Policies of the apply role: 6,144 characters each at most, and ten of them."""
 

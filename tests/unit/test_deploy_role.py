@@ -346,6 +346,170 @@ def test_nothing_in_the_table_is_beyond_the_boundary():
     assert refused == []
 
 
+def command_requests(
+    name: str = NAME, tags: Mapping[str, str] = TAGS
+) -> Iterator[tuple[str, Request]]:
+    """Command and request: what commands call beside `pulumi up`, as AWS sees it."""
+    live, scratch = f"db:{name}-0a1b2c3", f"db:{name}-0a1b2c3-scratch-261129120000"
+    log = f"log-group:/ecs/{name}"
+    task, definition = f"task/{name}/0a1b2c", f"task-definition/{name}"
+    cluster = {"ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{name}"}
+    made = tagged("Request", tags)
+    new_task = {**made, "ecs:CreateAction": "RunTask"}
+    rule = {**made, "elasticloadbalancing:CreateAction": "CreateRule"}
+    listener = {**made, **tagged("Resource", tags)}
+    aws_backups = {**made, **tagged("Resource", tags)}
+    restored = (
+        f"subgrp:{name}-0a1b2c3",
+        f"pg:{name}-0a1b2c3",
+        "og:default:postgres-17",
+    )
+    calls: Sequence[tuple[str, str, Sequence[str], Mapping[str, str]]] = [
+        ("deploy", "logs:GetLogEvents", [f"{log}:log-stream:ecs/app/0a1b"], {}),
+        ("deploy", "ecs:RunTask", [f"{definition}-oneoff:3"], cluster),
+        ("deploy", "ecs:RunTask", [f"{definition}-job-dump:3"], cluster),
+        ("deploy", "ecs:TagResource", [task], new_task),
+        ("deploy", "ecs:StopTask", [task], cluster),
+        ("deploy", "ecs:RegisterTaskDefinition", [f"{definition}-oneoff:*"], {}),
+        ("deploy", "ecs:DescribeTasks", [task], {}),
+        ("deploy", "rds:CreateDBSnapshot", [live, f"snapshot:{name}-0a1b2c3-x"], made),
+        ("deploy", "rds:AddTagsToResource", [f"snapshot:{name}-0a1b2c3-x"], made),
+        ("rollback", "ecs:UpdateService", [f"service/{name}/{name}"], cluster),
+        ("rollback", "ecs:ListServiceDeployments", [f"service/{name}/{name}"], {}),
+        (
+            "db drill",
+            "rds:RestoreDBInstanceFromDBSnapshot",
+            [scratch, f"snapshot:rds:{name}-0a1b2c3-2026-11-29", *restored],
+            made,
+        ),
+        (
+            "db drill",
+            "rds:RestoreDBInstanceFromDBSnapshot",
+            [f"snapshot:{name}-0a1b2c3-x"],
+            made,
+        ),
+        (
+            "db drill",
+            "rds:RestoreDBInstanceFromDBSnapshot",
+            ["snapshot:awsbackup:job-0a1b"],
+            aws_backups,
+        ),
+        (
+            "db drill",
+            "rds:RestoreDBInstanceToPointInTime",
+            [live, scratch, *restored],
+            made,
+        ),
+        ("db drill", "rds:AddTagsToResource", [scratch], made),
+        ("db drill", "rds:ModifyDBInstance", [scratch], {}),
+        ("db drill", "rds:DeleteDBInstance", [scratch], {}),
+        ("doctor", "cloudwatch:GetMetricData", ["*"], {}),
+        ("doctor", "servicequotas:GetServiceQuota", ["*"], {}),
+        ("doctor", "ecr:DescribeImages", [f"repository/{name}"], {}),
+        ("doctor", "sqs:GetQueueAttributes", [f"{name}-jobs-0a1b2c3"], {}),
+        ("watch", "logs:FilterLogEvents", [f"{log}:*"], {}),
+        (
+            "maintenance",
+            "elasticloadbalancing:CreateRule",
+            ["listener/app/a/b/c"],
+            listener,
+        ),
+        ("maintenance", "elasticloadbalancing:AddTags", ["listener-rule/app/a"], rule),
+        *(
+            (
+                "maintenance",
+                f"elasticloadbalancing:{call}",
+                ["listener-rule/app/a/b/c/d"],
+                tagged("Resource", tags),
+            )
+            for call in ("ModifyRule", "DeleteRule")
+        ),
+    ]
+    for command, action, resources, context in calls:
+        for resource in resources:
+            service = action.split(":")[0]
+            arn = f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+            yield command, Request(action=action, resource=arn, context=context)
+    bucket = f"arn:aws:s3:::{name}-backups-0a1b2c3"
+    for action, resource in (
+        ("s3:ListBucket", bucket),
+        ("s3:GetObject", f"{bucket}/dumps/2026-11-29.dump"),
+    ):
+        yield "db drill", Request(action=action, resource=resource)
+    for kind in ("execution", "task"):
+        role_arn = f"arn:aws:iam::{ACCOUNT}:role/{name}-{kind}-0a1b2c3"
+        to_tasks = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        request = Request(action="iam:PassRole", resource=role_arn, context=to_tasks)
+        yield "deploy", request
+
+
+def test_commands_may_call_what_they_need_of_the_stack():
+    refused = [
+        f"{command}: {request.action} {request.resource}"
+        for command, request in command_requests()
+        for statements in (granted(built(), "apply"), limit(built()))
+        if not allowed(statements, request)
+    ]
+    assert refused == []
+
+
+# Which figures and quotas: AWS knows no resource for them.
+UNBOUND_IN_COMMANDS = {"cloudwatch:GetMetricData", "servicequotas:GetServiceQuota"}
+
+
+def test_commands_may_call_nothing_of_another_stack():
+    others = command_requests("stromhaltig-staging", {**TAGS, "Environment": "staging"})
+    reached = [
+        f"{command}: {request.action} {request.resource}"
+        for command, request in others
+        if allowed(granted(built(), "apply"), request)
+        # All option groups are AWS's, and how things are set up may be seen.
+        and ":og:default:" not in request.resource
+        and not re.match(r"(ecs:(Describe|List)|sqs:Get)", request.action)
+        and request.action not in UNBOUND_IN_COMMANDS
+    ]
+    assert reached == []
+
+
+def test_a_task_is_started_in_the_stacks_cluster_only():
+    definition = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{NAME}:7"
+    other = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/stromhaltig-staging"
+    request = Request(
+        action="ecs:RunTask", resource=definition, context={"ecs:cluster": other}
+    )
+    assert not allowed(granted(built(), "apply"), request)
+
+
+def test_a_snapshot_is_restored_beside_the_live_server_only():
+    live = f"arn:aws:rds:{REGION}:{ACCOUNT}:db:{NAME}-0a1b2c3"
+    request = Request(action="rds:RestoreDBInstanceFromDBSnapshot", resource=live)
+    assert not allowed(granted(built(), "apply"), request)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        (
+            "ecs:ExecuteCommand",
+            f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{NAME}/0a1b",
+        ),
+        ("ssm:StartSession", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{NAME}/0a1b"),
+        (
+            "s3:GetObject",
+            f"arn:aws:s3:::{NAME}-logs-0a1b2c3/alb/2026",
+        ),
+        (
+            "logs:GetLogEvents",
+            f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:aws-waf-logs-{NAME}:log-stream:a",
+        ),
+        ("sqs:ReceiveMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}-jobs-0a1b2c3"),
+    ],
+)
+def test_what_is_for_people_is_not_for_pipelines(action, resource):
+    request = Request(action=action, resource=resource, context=tagged("Resource"))
+    assert not allowed(granted(built(), "apply"), request)
+
+
 def test_things_of_another_stack_are_out_of_reach():
     statements = granted(built(), "apply")
     others = everything(
@@ -775,17 +939,23 @@ NOT_OPERATIONS = {
     "logs:DeleteLogDelivery",
     "logs:UpdateLogDelivery",
     "s3:DeleteObjectVersion",
+    "s3:ListBucket",
     "s3:ListBucketVersions",
     "s3:PutBucketPublicAccessBlock",
     "s3:PutEncryptionConfiguration",
     "s3:PutLifecycleConfiguration",
 }
-API = {"elasticfilesystem": "efs", "elasticloadbalancing": "elbv2"}
+API = {
+    "elasticfilesystem": "efs",
+    "elasticloadbalancing": "elbv2",
+    "servicequotas": "service-quotas",
+}
 
 
-def test_every_call_in_the_table_exists():
+def test_every_call_that_is_allowed_exists():
     session = botocore.session.get_session()
-    actions = {request.action for _, request in everything()} - NOT_OPERATIONS
+    called = {request.action for _, request in (*everything(), *command_requests())}
+    actions = called - NOT_OPERATIONS
     for service in sorted({action.split(":")[0] for action in actions}):
         model = session.get_service_model(API.get(service, service))
         named = {f"{service}:{operation}" for operation in model.operation_names}
