@@ -23,7 +23,7 @@ from ops.common import (
     print_json,
     say,
 )
-from ops.errors import OpsError
+from ops.errors import FailedError, OpsError
 
 if TYPE_CHECKING:
     from ops.platforms.platform import Fact, Measure
@@ -180,7 +180,10 @@ def maintenance(
     with operation(opened, f"maintenance {switch}"):
         platform.set_maintenance(wanted)
         if platform.maintenance() != wanted:
-            raise OpsError(f"The platform did not turn maintenance {switch}.")
+            raise FailedError(
+                f"The platform took it, and maintenance is not {switch}. Look again: "
+                f"stromhaltig maintenance --stack {stack}"
+            )
     say(f"Maintenance of {stack} is {switch}.")
 
 
@@ -196,7 +199,7 @@ def monitor(
 ) -> None:
     """Measure CPU, memory, disk and database connections against their limits.
 
-    Ends with 1 when one is beyond its limit, for cron and the like.
+    Ends with 1 when one is beyond its limit, or none is known, for cron and the like.
     """
     from ops.platforms import platform_of
     from ops.platforms.platform import State
@@ -213,7 +216,8 @@ def monitor(
         if not watch:
             break
         time.sleep(every)
-    if any(measure.state is not State.OK for measure in measures if _known(measure)):
+    known = [measure for measure in measures if measure.value is not None]
+    if not known or any(measure.state is not State.OK for measure in known):
         raise typer.Exit(FAILED)
 
 
@@ -260,10 +264,6 @@ def _expression(grep: str | None) -> str | None:
                 f'--grep "{grep}" is no regular expression: {error}'
             ) from None
     return grep
-
-
-def _known(measure: Measure) -> bool:
-    return measure.value is not None
 
 
 def _plain(measures: Iterable[Measure]) -> list[dict[str, object]]:

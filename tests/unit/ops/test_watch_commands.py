@@ -155,6 +155,19 @@ def test_maintenance_is_not_turned_on_without_a_yes(platform):
     assert not platform.in_maintenance
 
 
+def test_maintenance_that_did_not_come_is_a_failure(platform, monkeypatch):
+    monkeypatch.setattr(platform, "set_maintenance", lambda on: None)
+    done = run("maintenance", "on", "--yes")
+    assert done.exit_code == 1
+    assert "maintenance is not on" in done.stderr
+    assert acts(platform.stack.records, 1)[0].outcome == "failed"
+
+
+def test_monitor_is_not_content_when_nothing_is_known(platform):
+    platform.figures = [Measure("CPU", None, "%", 80)]
+    assert run("monitor").exit_code == 1
+
+
 def test_monitor_is_an_exit_code_for_cron(platform):
     platform.figures = [
         Measure("cpu", 12.5, "%", 80),
