@@ -138,9 +138,9 @@ class _Deployment:
         began = time.monotonic()
         platform = delivery.current_platform(self.stack)
         before = platform.running() if platform else None
-        known = releases.releases(self.stack.records)
-        newest = known[0] if known else None
-        former = before.image if before else newest and newest.image
+        newest = next(iter(releases.releases(self.stack.records)), None)
+        recorded = newest.image if newest else None
+        former = before.image if before else recorded
         try:
             with delivery.wanting(self.stack, self.image):
                 summary = delivery.plan(self.stack, self.steps)
@@ -152,7 +152,8 @@ class _Deployment:
                 delivery.prove(self.stack, self.steps, self.health_url)
         except RollOutError as error:
             self._failed(error, former)
-        brought = pending.brought(newest and newest.schema) if pending else ()
+        since = newest.schema if newest else None
+        brought = pending.brought(since) if pending else ()
         release = delivery.remember(
             self.stack,
             seconds=time.monotonic() - began,
