@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ops.db_target import AddressEnvOption, Target, TargetStackOption
+from ops.interrupts import left_to_the_child
 
 SCRIPT = ("--no-psqlrc", "--set=ON_ERROR_STOP=1")
 """How SQL that nobody types is run: whoever wrote it knows nothing of ~/.psqlrc."""
@@ -39,7 +39,7 @@ def shell(
     with (
         _recorded(target, "db shell", {"admin": str(admin)}),
         target.database(admin=admin) as address,
-        _left_to_the_child(signal.SIGINT),
+        left_to_the_child(),
     ):
         done = subprocess.run(
             [psql, *([] if sys.stdin.isatty() else SCRIPT)],
@@ -64,14 +64,3 @@ def _recorded(target: Target, command: str, details: dict[str, str]) -> Iterator
 
     with audited(target.stack.records, command, details):
         yield
-
-
-@contextmanager
-def _left_to_the_child(number: signal.Signals) -> Iterator[None]:
-    """Let a signal of the terminal be the child's affair: psql ends a query by it."""
-    # A function, and not SIG_IGN, which a child would inherit.
-    before = signal.signal(number, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)

@@ -61,6 +61,17 @@ def child_first(what: str) -> Iterator[None]:
             raise KeyboardInterrupt
 
 
+@contextmanager
+def left_to_the_child() -> Iterator[None]:
+    """Let Ctrl-C be the affair of a child at this terminal: psql ends a query by it."""
+    # A function, and not SIG_IGN, which a child would inherit.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _children() -> list[int]:
     """Processes that this one started."""
     try:

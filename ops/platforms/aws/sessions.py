@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from ops.errors import FailedError, OpsError
+from ops.interrupts import left_to_the_child
 from ops.platforms.aws import tasks
 from ops.platforms.aws.account import Account, short
 from ops.platforms.aws.waiting import wait
@@ -107,12 +107,8 @@ def shell(account: Account, command: Sequence[str]) -> int:
         command=shlex.join(command),
     )["session"]
     target = {"Target": _target(account, task, container)}
-    # Ctrl-C is for the command over there.
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with left_to_the_child():
         return _started(account, program, _capitals(session), target).wait()
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 @contextmanager

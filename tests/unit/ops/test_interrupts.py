@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from ops.interrupts import child_first
+from ops.interrupts import child_first, left_to_the_child
 
 CHILD = """
 import signal, sys, time
@@ -75,3 +75,13 @@ def test_a_thread_leaves_signals_alone():
     thread.start()
     thread.join()
     assert failures == []
+
+
+def test_an_interrupt_is_the_childs_affair_and_no_child_is_deaf():
+    with left_to_the_child():
+        os.kill(os.getpid(), signal.SIGINT)
+        done = subprocess.run(
+            [sys.executable, "-c", "import os; os.kill(os.getpid(), 2)"],
+            capture_output=True,
+        )
+    assert done.returncode == -signal.SIGINT
