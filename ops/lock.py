@@ -60,7 +60,10 @@ class Holder:
 
 def who_am_i() -> str:
     """Who runs this: the pipeline's actor, or the user of this machine."""
-    return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    try:
+        return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):  # a container may run as who has no name
+        return f"user {os.getuid()}"
 
 
 def pipeline_run() -> str:

@@ -152,6 +152,13 @@ def test_in_a_pipeline_the_holder_is_its_actor_with_the_run(lock, monkeypatch):
     assert who_am_i() == "grace"
 
 
+def test_who_has_no_name_is_a_number(monkeypatch):
+    for variable in ("GITHUB_ACTOR", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 12345678)
+    assert who_am_i() == "user 12345678"
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(5, "5 s"), (90, "1 min"), (7100, "118 min"), (7200, "2 h")]
 )
