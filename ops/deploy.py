@@ -310,6 +310,11 @@ def rollback(
     newer = releases.between(known, target)
     lines = _way_back(opened, target, newer, undo_migrations=undo_migrations)
     _demand_reversible(newer, undone=undo_migrations, kept=keep_schema)
+    if undo_migrations and fast:
+        raise OpsError(
+            "--fast switches at once, and --undo-migrations takes a backup first. "
+            "Nothing was done. Say one of them"
+        )
     if undo_migrations and not target.schema:
         raise OpsError(
             f"Nobody recorded which schema {target.label} had, so there is nothing to "

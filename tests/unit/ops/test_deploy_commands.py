@@ -393,6 +393,13 @@ def test_a_fast_one_says_what_serves_when_the_program_may_not_follow(twice):
     assert (twice.stack.ups, twice.image) == ([], image("b"))
 
 
+def test_a_fast_one_undoes_no_migrations(twice):
+    done = twice.run("rollback", "--fast", "--undo-migrations", "--yes")
+    assert done.exit_code == 2
+    assert "Say one of them" in done.stderr
+    assert (twice.stack.ups, twice.platform.switched) == ([], [])
+
+
 def test_a_rollback_is_of_what_somebody_saw(twice, monkeypatch):
     def meanwhile(question: str, *, yes: bool) -> None:
         assert twice.deploy("--image", image("c")).exit_code == 0
