@@ -198,7 +198,14 @@ class _Deployment:
         )
         if platform is None or not needed:
             return
-        name = delivery.back_up(platform, self.steps, "before-deploy")
+        try:
+            name = delivery.back_up(platform, self.steps, "before-deploy")
+        except NotOfferedError as error:
+            why = str(error).rstrip(".")
+            raise OpsError(
+                f"No backup can be taken: {why}. Nothing was done. To deploy without "
+                "one: --backup never"
+            ) from None
         self.act.details["backup"] = name
 
     def _failed(self, error: RollOutError, former: str | None) -> None:

@@ -153,6 +153,15 @@ def test_a_backup_that_fails_stops_it_before_anything_is_changed(scene, monkeypa
     assert scene.image == image("a")
 
 
+def test_where_none_can_be_taken_it_says_how_to_go_without(scene):
+    scene.platform.has_snapshots = False
+    done = scene.deploy("--image", image("b"), "--backup", "always")
+    assert done.exit_code == 2
+    assert "There is no database here." in done.stderr
+    assert "To deploy without one: --backup never" in done.stderr
+    assert (scene.stack.ups, scene.image) == ([], image("a"))
+
+
 def test_what_is_not_ready_stops_it_with_all_reasons(scene):
     scene.facts = [
         Fact("credentials", State.ERROR, "expired", "sign in"),
