@@ -28,10 +28,10 @@ from ops.shelf import (
     Kept,
     Shelf,
     Sums,
-    megabytes,
     own_version,
     told,
 )
+from ops.sizes import size
 from ops.store import CHUNK, Store
 
 _UNFINISHED: Final = ".part"
@@ -120,10 +120,7 @@ class Inspected:
     plain: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.files:,} files of {megabytes(self.plain)}, packed "
-            f"{megabytes(self.size)}"
-        )
+        return f"{self.files:,} files of {size(self.plain)}, packed {size(self.size)}"
 
 
 def back_up(uploads: Uploads, store: Store, steps: Steps) -> Archive:

@@ -663,7 +663,7 @@ def _show(lines: list[_Line]) -> None:
     if not lines:
         print("There is no backup. Make one: stromhaltig db backup")
         return
-    from ops.shelf import megabytes
+    from ops.sizes import size
 
     print_table(
         ("when (UTC)", "kind", "name", "size", "rows", "schema", "verified"),
@@ -672,7 +672,7 @@ def _show(lines: list[_Line]) -> None:
                 f"{line.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
                 line.kind,
                 line.name,
-                megabytes(line.size or 0),
+                size(line.size),
                 "" if line.rows is None else f"{line.rows:,}",
                 "" if line.schema is None else f"{line.schema:03}",
                 f"{line.verified:%Y-%m-%d %H:%M}" if line.verified else line.note,

@@ -244,14 +244,14 @@ def _show(listed: list[Archive]) -> None:
     if not listed:
         print("There is no archive. Make one: stromhaltig files backup")
         return
-    from ops.shelf import megabytes
+    from ops.sizes import size
 
     def line(one: Archive) -> tuple[str, ...]:
         known = one.manifest
         return (
             f"{one.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             one.name,
-            megabytes(one.size),
+            size(one.size),
             f"{known.files:,}" if known else "",
             f"{known.verified:%Y-%m-%d %H:%M}" if known else "not verified here",
         )

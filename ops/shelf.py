@@ -244,11 +244,6 @@ def told(where: str, true_now: str) -> Iterator[None]:
         ) from error
 
 
-def megabytes(size: int) -> str:
-    """A size for people."""
-    return f"{size / 1e6:,.1f} MB"
-
-
 def own_version() -> str:
     """What made a backup, for its manifest."""
     from importlib.metadata import PackageNotFoundError, version

@@ -6,6 +6,7 @@ import typer
 
 KIB = 1024
 MIB = 1024**2
+GIB = 1024**3
 
 
 def percent(text: str) -> float:
@@ -28,4 +29,6 @@ def size(count: int | None) -> str:
         return ""
     if abs(count) < MIB:
         return f"{count / KIB:.0f} KiB"
-    return f"{count / MIB:,.1f} MiB"
+    if abs(count) < GIB:
+        return f"{count / MIB:,.1f} MiB"
+    return f"{count / GIB:,.1f} GiB"

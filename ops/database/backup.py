@@ -30,10 +30,10 @@ from ops.shelf import (
     Kept,
     Shelf,
     Sums,
-    megabytes,
     own_version,
     told,
 )
+from ops.sizes import size
 from ops.store import Store
 
 _TABLES: Final = """
@@ -118,7 +118,7 @@ class Read:
         held = self.contents
         return (
             f"{held.rows:,} rows of {len(held.tables)} tables, {held.schema_says}; "
-            f"{megabytes(held.size)} of SQL, packed {megabytes(self.size)}"
+            f"{size(held.size)} of SQL, packed {size(self.size)}"
         )
 
 

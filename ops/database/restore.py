@@ -41,7 +41,7 @@ from ops.database.dump import (
 from ops.database.exclusive import exclusive
 from ops.database.programs import feed, program
 from ops.errors import OpsError
-from ops.shelf import megabytes
+from ops.sizes import size as size_of
 from ops.store import Store
 
 if TYPE_CHECKING:
@@ -269,15 +269,15 @@ def _demand_roles(connection: Connection, contents: Contents, to: Destination) -
 def _demand_space(connection: Connection, admin: Address, needed: int) -> str:
     free = _free(connection, admin)
     if free is None:
-        return f"needs about {megabytes(needed)}; free space there is not known"
+        return f"needs about {size_of(needed)}; free space there is not known"
     if free < needed + _RESERVE:
         raise OpsError(
-            f"The restore needs about {megabytes(needed)} beside the live database and "
-            f"leaves {megabytes(_RESERVE)} free, and {admin.host} has "
-            f"{megabytes(free)}. Make room: `stromhaltig db restore --drop-kept`, or a "
+            f"The restore needs about {size_of(needed)} beside the live database and "
+            f"leaves {size_of(_RESERVE)} free, and {admin.host} has "
+            f"{size_of(free)}. Make room: `stromhaltig db restore --drop-kept`, or a "
             "bigger disk"
         )
-    return f"needs about {megabytes(needed)} of {megabytes(free)} that are free"
+    return f"needs about {size_of(needed)} of {size_of(free)} that are free"
 
 
 def _free(connection: Connection, admin: Address) -> int | None:

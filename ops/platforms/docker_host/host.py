@@ -31,6 +31,7 @@ from ops.platforms.platform import (
     State,
     Verdict,
 )
+from ops.sizes import size
 
 if TYPE_CHECKING:
     from ops.stack import Stack
@@ -363,7 +364,7 @@ class DockerHost:
             return Fact(name, State.ERROR, "there is no dump of the database", remedy)
         last = max(made, key=lambda entry: entry.modified)
         hours = (datetime.now(UTC) - last.modified).total_seconds() / 3600
-        says = f"{last.name}, {last.size / 1024**2:.1f} MiB, {hours:.1f} h old"
+        says = f"{last.name}, {size(last.size)}, {hours:.1f} h old"
         if hours * 3600 > _OLD:
             return Fact(name, State.WARNING, says, remedy)
         return Fact(name, State.OK, says)

@@ -19,7 +19,13 @@ def test_what_is_no_percentage_is_refused(text):
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(None, ""), (0, "0 KiB"), (8192, "8 KiB"), (5 * 2**20 // 2, "2.5 MiB")],
+    [
+        (None, ""),
+        (0, "0 KiB"),
+        (8192, "8 KiB"),
+        (5 * 2**20 // 2, "2.5 MiB"),
+        (3 * 2**30, "3.0 GiB"),
+    ],
 )
 def test_a_size_is_told_in_words(count, text):
     assert size(count) == text
