@@ -136,6 +136,11 @@ DATA: Mapping[str, frozenset[str]] = {
 }
 """Platform to the types whose replacement or deletion loses something."""
 
+_DATA = frozenset[str]().union(*DATA.values())
+
+_REMADE = "stromhaltig:docker:Files"
+"""Component whose volumes hold what the program puts there, and nothing else."""
+
 _LOAD_BALANCING = ("alb", "applicationloadbalancing", "elasticloadbalancingv2")
 _LOAD_BALANCING_TYPES = (LISTENER, LISTENER_RULE, LOAD_BALANCER, TARGET_GROUP)
 
@@ -160,3 +165,9 @@ _OLDER: Mapping[str, str] = {
 def current(type_: str) -> str:
     """The name that a type has today; itself, where it never had another."""
     return _OLDER.get(type_, type_)
+
+
+def holds_data(urn: str) -> bool:
+    """Whether the replacement or deletion of a resource loses something."""
+    *within, type_ = urn.split("::")[2].split("$")
+    return current(type_) in _DATA and _REMADE not in within

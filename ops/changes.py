@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ops.stack import Change
-from resource_types import DATA, current
 
 _REPLACES = frozenset({"replace", "create-replacement", "delete-replaced"})
 _DELETES = frozenset({"delete", "discard"})
-_HOLD_DATA = frozenset[str]().union(*DATA.values())
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Summary:
 
 def holds_data(change: Change) -> bool:
     """Whether something is lost with a resource."""
-    return change.protected or current(change.type) in _HOLD_DATA
+    return change.protected or change.holds_data
 
 
 def _line(op: str, change: Change) -> str:

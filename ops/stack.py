@@ -16,6 +16,7 @@ from ops.common import of_pulumi
 from ops.errors import FailedError, OpsError, nearest
 from ops.interrupts import child_first
 from ops.records import records
+from resource_types import holds_data
 
 if TYPE_CHECKING:
     from pulumi import automation as auto
@@ -38,13 +39,15 @@ OnEvent = Callable[["auto.EngineEvent"], None]
 class Change:
     """What an update does, or would do, to one resource.
 
-    protected: Pulumi refuses to delete what is there now.
+    protected: Pulumi refuses to delete what is there now. holds_data: something is lost
+    with it.
     """
 
     op: str
     type: str
     name: str
     protected: bool = False
+    holds_data: bool = False
 
 
 def project() -> Path:
@@ -268,7 +271,7 @@ def _change(metadata: Any) -> Change:
     name = str(metadata.urn).rpartition("::")[2]
     op = str(getattr(metadata.op, "value", metadata.op))
     protected = bool(metadata.old and metadata.old.protect)
-    return Change(op, metadata.type, name, protected)
+    return Change(op, metadata.type, name, protected, holds_data(str(metadata.urn)))
 
 
 def _key(path: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resource_graph import GraphError
-from resource_types import DATA, current
+from resource_types import holds_data
 
 _OPERATIONS: Mapping[str, str] = {
     "replace": "replace",
@@ -26,8 +26,6 @@ _OPERATIONS: Mapping[str, str] = {
 _IDLE = frozenset({"read", "refresh", "same"})
 """Steps after which everything is as it was."""
 
-_HOLD_DATA = frozenset[str]().union(*DATA.values())
-
 _WORST = ("delete", "replace", "update", "import", "create")
 
 
@@ -37,7 +35,8 @@ class Change:
 
     op: `delete`, `replace`, `update`, `import`, `create`, or another of the engine's.
     properties: that change. causes: of these, the ones that force a replacement.
-    protected: whether Pulumi would refuse to delete it. holds_data: by its type.
+    protected: whether Pulumi would refuse to delete it. holds_data: something is lost
+    with it.
     """
 
     op: str
@@ -112,7 +111,7 @@ def _change(step: Mapping[str, Any]) -> Change | None:
         causes=tuple(step.get("replaceReasons") or ()),
         # A protected resource counts even when the new program lifts the protection.
         protected=bool(old.get("protect") or new.get("protect")),
-        holds_data=current(type_) in _HOLD_DATA,
+        holds_data=holds_data(step["urn"]),
     )
 
 

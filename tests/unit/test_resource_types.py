@@ -50,3 +50,22 @@ def test_each_token_is_a_type_that_can_be_made(token: str):
 def test_what_holds_data_is_named_by_the_names_of_today():
     for held in types.DATA.values():
         assert {types.current(name) for name in held} == held
+
+
+@pytest.mark.parametrize(
+    ("within", "type_", "holds"),
+    [
+        ("", "aws:rds/instance:Instance", True),
+        ("stromhaltig:aws:Uploads$", "aws:s3/bucketV2:BucketV2", True),
+        ("stromhaltig:docker:Database$", "docker:index/volume:Volume", True),
+        ("stromhaltig:docker:App$", "docker:index/container:Container", False),
+        (
+            "stromhaltig:docker:Secrets$stromhaltig:docker:Files$",
+            "docker:index/volume:Volume",
+            False,
+        ),
+    ],
+)
+def test_what_the_program_writes_anew_holds_no_data(within, type_, holds):
+    urn = f"urn:pulumi:production::stromhaltig::{within}{type_}::it"
+    assert types.holds_data(urn) is holds

@@ -33,17 +33,17 @@ def test_replacements_and_deletions_come_by_name_and_the_rest_by_number():
 
 @pytest.mark.parametrize("op", ["delete", "replace", "create-replacement"])
 @pytest.mark.parametrize(
-    ("type_", "protected"), [(DATABASE, False), ("aws:sns/topic:Topic", True)]
+    ("protected", "holds_data"), [(False, True), (True, False), (True, True)]
 )
-def test_what_holds_data_or_is_protected_is_a_loss(op, type_, protected):
-    change = Change(op, type_, "it", protected)
+def test_what_holds_data_or_is_protected_is_a_loss(op, protected, holds_data):
+    change = Change(op, DATABASE, "it", protected, holds_data)
     summary = Summary([change])
     assert summary.losses == [change]
     assert summary.lines()[0].endswith("<< holds data")
 
 
 def test_changing_what_holds_data_in_place_loses_nothing():
-    assert Summary([Change("update", DATABASE, "it", True)]).losses == []
+    assert Summary([Change("update", DATABASE, "it", True, True)]).losses == []
 
 
 def test_nothing_to_change_is_said():
