@@ -17,6 +17,7 @@ from ops.lock import pipeline_run, who_am_i
 from ops.platforms import platform_of
 from ops.releases import Release
 from ops.revision import revision
+from resource_types import SECRET
 
 if TYPE_CHECKING:
     from ops.platforms.platform import Platform, Running, Verdict
@@ -115,16 +116,17 @@ def what_if(stack: Stack, steps: Steps, ref: str | None) -> Summary:
 
 
 def demand_harmless(stack: Stack, summary: Summary) -> None:
-    """Refuse an update that would lose what nobody was asked about.
+    """Refuse an update that would lose more than a secret which is changed.
 
     Raises OpsError, naming it.
     """
-    if summary.losses:
-        names = ", ".join(f"{change.type} {change.name}" for change in summary.losses)
+    losses = [change for change in summary.losses if change.type != SECRET]
+    if losses:
+        names = ", ".join(f"{change.type} {change.name}" for change in losses)
         raise OpsError(
             "The stack file asks for more than this, and would replace or delete what "
             f"holds data: {names}. Take that back, or deploy it by itself: stromhaltig "
-            f"deploy --stack {stack.name}"
+            f"deploy --stack {stack.name}. What was begun here is gone on with then"
         )
 
 

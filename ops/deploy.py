@@ -304,6 +304,7 @@ def rollback(
         ),
     ] = False,
     yes: YesOption = False,
+    yes_replace: LossesOption = None,
     dry_run: DryRunOption = False,
     health_url: HealthUrlOption = None,
 ) -> None:
@@ -346,7 +347,7 @@ def rollback(
             )
         if not fast:
             planned = delivery.what_if(opened, steps, target.image)
-            delivery.demand_harmless(opened, planned)
+            _agree_to_losses(opened, planned, given=yes_replace)
         if undo_migrations:
             from ops.database import migrations
 
@@ -358,6 +359,7 @@ def rollback(
         try:
             if fast:
                 _switch(opened, steps, target)
+                _let_the_program_follow(opened, steps, target, given=yes_replace)
             held.check()
             with delivery.wanting(opened, target.image):
                 delivery.update(opened, steps, before)
@@ -413,15 +415,20 @@ def _agree(
 ) -> None:
     """Ask, and ask for the stack's name where data would be lost."""
     if summary.losses:
+        _agree_to_losses(stack, summary, given=yes_replace)
+        return
+    confirm(f"Deploy {stack.name}?", yes=yes)
+
+
+def _agree_to_losses(stack: Stack, summary: Summary, *, given: str | None) -> None:
+    if summary.losses:
         confirm_by_name(
             f"{len(summary.losses)} of these hold data, and would be replaced or "
             "deleted.",
             stack.name,
-            given=yes_replace,
+            given=given,
             option="--yes-replace",
         )
-        return
-    confirm(f"Deploy {stack.name}?", yes=yes)
 
 
 def _way_back(
@@ -460,11 +467,7 @@ def _demand_reversible(newer: list[Release], *, undone: bool, kept: bool) -> Non
 
 
 def _switch(stack: Stack, steps: Steps, target: Release) -> None:
-    """Let the platform run the old revision at once; see that the program may follow.
-
-    Raises RollOutError when it does not serve, FailedError when the program would lose
-    data.
-    """
+    """Let the platform run the old revision at once."""
     from ops.platforms import platform_of
     from ops.platforms.platform import Running
 
@@ -476,12 +479,22 @@ def _switch(stack: Stack, steps: Steps, target: Release) -> None:
         if not verdict.serves:
             raise RollOutError(verdict.says)
         facts.append(verdict.says)
-    planned = delivery.what_if(stack, steps, target.image)
+
+
+def _let_the_program_follow(
+    stack: Stack, steps: Steps, target: Release, *, given: str | None
+) -> None:
+    """As `_agree_to_losses`, when something was done already.
+
+    Raises FailedError, with what serves.
+    """
     try:
-        delivery.demand_harmless(stack, planned)
+        planned = delivery.what_if(stack, steps, target.image)
+        _agree_to_losses(stack, planned, given=given)
     except OpsError as error:
+        why = str(error).removesuffix("Nothing was done.").strip()
         raise FailedError(
-            f"{target.label} serves, and the program does not know it. {error}"
+            f"{target.label} serves, and the program does not know it yet. {why}"
         ) from None
 
 

@@ -254,7 +254,12 @@ def rotate(stack: Stack, rotation: Rotation, steps: Steps, held: Held) -> None:
 
 
 def roll_out(stack: Stack, steps: Steps) -> None:
-    """Run the program, and wait until what it asked for serves."""
+    """Run the program, and wait until what it asked for serves.
+
+    Raises OpsError when it would lose something beside, RollOutError when the app does
+    not serve.
+    """
+    delivery.demand_harmless(stack, delivery.plan(stack, steps))
     delivery.update(stack, steps, platform_of(stack).running())
 
 

@@ -183,7 +183,9 @@ def test_without_a_yes_nothing_is_done(scene):
 
 
 def test_losing_data_takes_the_stacks_name(scene):
-    scene.stack.planned = [Change("replace", "aws:rds/instance:Instance", "db")]
+    scene.stack.planned = [
+        Change("replace", "aws:rds/instance:Instance", "db", holds_data=True)
+    ]
     done = scene.deploy("--image", image("b"))
     assert done.exit_code == 2
     assert "replace aws:rds/instance:Instance db  << holds data" in done.stderr
@@ -382,23 +384,26 @@ def test_a_migration_that_cannot_be_undone_stops_it_unless_told(scene):
     assert scene.image == image("a")
 
 
-LOSS = Change("replace", "aws:rds/instance:Instance", "db")
+LOSS = Change("replace", "aws:rds/instance:Instance", "db", holds_data=True)
 
 
 def test_a_rollback_loses_nothing_beside(twice):
     twice.stack.planned = [LOSS]
     done = twice.run("rollback", "--yes", "--undo-migrations")
     assert done.exit_code == 2
-    assert "holds data: aws:rds/instance:Instance db." in done.stderr
+    assert "replace aws:rds/instance:Instance db  << holds data" in done.stderr
+    assert "--yes-replace staging" in done.stderr
     assert (twice.stack.ups, twice.image) == ([], image("b"))
     assert twice.platform.snapshots_taken[1:] == []
+    assert twice.run("rollback", "--yes", "--yes-replace", "staging").exit_code == 0
+    assert twice.image == image("a")
 
 
 def test_a_fast_one_says_what_serves_when_the_program_may_not_follow(twice):
     twice.stack.planned = [LOSS]
     done = twice.run("rollback", "--fast", "--yes")
     assert done.exit_code == 1
-    assert "r1 serves, and the program does not know it." in done.stderr
+    assert "r1 serves, and the program does not know it yet." in done.stderr
     assert (twice.stack.ups, twice.image) == ([], image("b"))
 
 

@@ -13,6 +13,8 @@ from ops.audit import acts
 from ops.cli import app
 from ops.lock import Lock
 from ops.platforms.platform import Verdict
+from ops.stack import Change
+from resource_types import SECRET
 from tests.unit.ops.fakes import FakePlatform, FakeStack
 
 KEY = "a-value-that-nobody-may-see"
@@ -191,6 +193,20 @@ class TestRotate:
         assert done.exit_code == 1
         assert "0 of 2 tasks run it\n  OOM" in done.stderr
         assert acts(stack.records, 1)[0].outcome == "failed"
+
+    def test_what_would_lose_more_than_a_secret_is_not_rolled_out(self, stack):
+        loss = Change("delete", "docker:index/volume:Volume", "uploads", True, True)
+        stack.planned = [loss]
+        done = rotate("HEALTH_CHECK_TOKEN")
+        assert done.exit_code == 2
+        assert "holds data: docker:index/volume:Volume uploads" in done.stderr
+        assert stack.ups == []
+
+        former = Change("delete", SECRET, "jwt-secret-previous", holds_data=True)
+        stack.planned = [former]
+        done = rotate("HEALTH_CHECK_TOKEN")
+        assert done.exit_code == 0
+        assert "going on with a rotation that was interrupted" in done.stderr
 
     def test_both_keys_are_valid_until_sessions_have_ended(self, stack):
         done = rotate("JWT_SECRET")
