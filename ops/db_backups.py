@@ -16,8 +16,6 @@ from ops.common import (
     DryRunOption,
     JsonOption,
     Steps,
-    YesOption,
-    confirm,
     confirm_by_name,
     print_json,
     print_table,
@@ -201,7 +199,6 @@ def restore(
             help="Answers in advance: the name of the stack, or of the database.",
         ),
     ] = None,
-    yes: YesOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Restore the database beside the live one, check it, and swap the two.
@@ -218,7 +215,6 @@ def restore(
     work = _Restore(
         _Place(Target(stack, address_env), store, admin_env),
         given=yes_replace,
-        yes=yes,
         dry_run=dry_run,
     )
     with work.place.destination(into) as to:
@@ -431,7 +427,6 @@ class _Restore:
 
     place: _Place
     given: str | None
-    yes: bool
     dry_run: bool
 
     def restore(
@@ -510,7 +505,7 @@ class _Restore:
             say(f"To be removed for good: {', '.join(names)}")
             if self._nothing_to_do():
                 return
-            confirm("Remove them?", yes=self.yes)
+            self._agree("Remove them for good?", to)
             with self._operation({"drop": ", ".join(names)}):
                 for name in names:
                     drop(connection, name)

@@ -331,7 +331,7 @@ def test_beside_the_live_one_then_in_its_place_then_back(
     of_small.run("restore", "--undo", *replacing(of_small))
     assert rows(small, title) == [("newer",)]
     of_small.run("restore", "--drop-kept", code=2)
-    of_small.run("restore", "--drop-kept", "--yes")
+    of_small.run("restore", "--drop-kept", *replacing(of_small))
     assert kin(server, small) == {}
 
 
@@ -343,7 +343,7 @@ def test_databases_of_others_are_left_alone(
     for name in names:
         server.database(name=name)
     of_small.run("restore", "latest", *replacing(of_small))
-    of_small.run("restore", "--drop-kept", "--yes")
+    of_small.run("restore", "--drop-kept", *replacing(of_small))
     assert names < server.names()
 
 
