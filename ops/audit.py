@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ops.lock import Held, Lock, pipeline_run, who_am_i
+from ops.records import read
 from ops.store import Store
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def operation(
 def acts(records: Store, last: int) -> list[Act]:
     """The newest acts, the newest first."""
     newest = records.entries(PREFIX)[: -last - 1 : -1]
-    return [Act(**json.loads(b"".join(records.read(entry.name)))) for entry in newest]
+    return [read(records, entry.name, Act) for entry in newest]
 
 
 def _outcome(error: BaseException) -> str:

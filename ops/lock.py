@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ops.errors import FailedError, OpsError
+from ops.records import read
 from ops.store import Store
 
 FILE = "lock.json"
@@ -95,19 +96,11 @@ class Lock:
 
         Raises OpsError when the record cannot be read.
         """
+        times = dict.fromkeys(_TIMES, datetime.fromisoformat)
         try:
-            text = b"".join(self._records.read(FILE))
+            return read(self._records, FILE, Holder, **times)
         except FileNotFoundError:
             return None
-        try:
-            data = json.loads(text)
-            times = {key: datetime.fromisoformat(data[key]) for key in _TIMES}
-            return Holder(**{**data, **times})
-        except (ValueError, TypeError, KeyError) as error:
-            raise OpsError(
-                f"{self._records.where(FILE)} is no record of a lock. Remove it when "
-                "nobody works on the stack"
-            ) from error
 
     @contextmanager
     def held(self, command: str) -> Iterator[Held]:

@@ -6,12 +6,21 @@ finds it, and nothing else has to be set up.
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from ops.errors import OpsError
 from ops.store import FolderStore, S3Store, Store
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_R = TypeVar("_R", bound="DataclassInstance")
 
 VARIABLE = "STROMHALTIG_RECORDS"
 """Overrides the place: `s3://BUCKET?region=REGION` or `file://FOLDER`."""
@@ -52,6 +61,30 @@ def store_at(url: str, *below: str) -> Store | None:
         client = boto3.client("s3", region_name=region)
         return S3Store(client, parts.netloc, f"{prefix}/" if prefix else "")
     return None
+
+
+def read(records: Store, name: str, kind: type[_R], **other: Any) -> _R:
+    """Read one record.
+
+    kind: its dataclass; what a later version of this command has added is left out.
+    other: name of a field to what reads its value, where JSON has no such type.
+
+    Raises FileNotFoundError when there is none, OpsError for what is no such record.
+    """
+    text = b"".join(records.read(name))
+    try:
+        data: Mapping[str, Any] = json.loads(text)
+        known = {f.name for f in fields(kind)} & data.keys()
+        return kind(**{key: other.get(key, _same)(data[key]) for key in known})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise OpsError(
+            f"{records.where(name)} is no record of a {kind.__name__.lower()}. Look at "
+            "it, and remove it when it is of no use"
+        ) from error
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _folder(host: str, path: str) -> Path:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ops.errors import OpsError, nearest
+from ops.records import read
 from ops.store import Store
 
 PREFIX = "releases/"
@@ -45,7 +46,8 @@ class Release:
 def releases(records: Store) -> list[Release]:
     """All releases, the newest first."""
     found = [
-        _read(b"".join(records.read(entry.name))) for entry in records.entries(PREFIX)
+        read(records, entry.name, Release, migrations=tuple, irreversible=tuple)
+        for entry in records.entries(PREFIX)
     ]
     return sorted(found, key=lambda release: release.number, reverse=True)
 
@@ -117,10 +119,3 @@ def _names(release: Release) -> set[str]:
 
 def _name(number: int) -> str:
     return f"{PREFIX}{number:06}.json"
-
-
-def _read(text: bytes) -> Release:
-    data = json.loads(text)
-    for key in ("migrations", "irreversible"):
-        data[key] = tuple(data.get(key, ()))
-    return Release(**data)

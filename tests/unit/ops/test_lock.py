@@ -137,7 +137,7 @@ def test_who_lost_the_lock_does_not_free_the_next_ones(lock, records):
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"who": 1}'])
 def test_a_broken_record_is_named(lock, records, text):
     records.put(FILE, [text.encode()])
-    with pytest.raises(OpsError, match=r"lock\.json is no record of a lock"):
+    with pytest.raises(OpsError, match=r"lock\.json is no record of a holder"):
         lock.holder()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ops import releases
@@ -37,6 +39,20 @@ def test_two_at_once_get_two_numbers(records):
     first, second = (record(records, release(1, letter)) for letter in "ab")
     assert (first.number, second.number) == (1, 2)
     assert [found.label for found in releases.releases(records)] == ["r2", "r1"]
+
+
+def test_what_a_later_version_recorded_is_read_as_far_as_it_is_known(records):
+    known = record(records, release(1, "a", migrations=("001_users",)))
+    data = json.loads(b"".join(records.read("releases/000001.json")))
+    records.put("releases/000001.json", [json.dumps(data | {"mood": "good"}).encode()])
+    assert releases.releases(records) == [known]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"number": 1', '"r1"'])
+def test_what_is_no_release_is_named(records, text):
+    records.put("releases/000001.json", [text.encode()])
+    with pytest.raises(OpsError, match=r"000001\.json is no record of a release"):
+        releases.releases(records)
 
 
 KNOWN = [release(3, "a", git="3333333"), release(2, "b"), release(1, "a")]
