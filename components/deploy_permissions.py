@@ -7,11 +7,11 @@ of what they touch. Nothing here is a resource; `components.deploy_role` is.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from components.backup_plan import BACKUP_LIMIT
-from components.deploy_calls import BOUND, TABLE
+from components.deploy_calls import BOUND, TABLE, Calls
 from names import CACHE_LIMIT, LOAD_BALANCER_LIMIT
 
 Statement = dict[str, object]
@@ -32,7 +32,8 @@ class Stack:
 
     name: what names of the stack's resources begin with.
     secrets: first part of the names in Secrets Manager, without a slash at the end.
-    tags: what every resource of the stack is tagged with.
+    tags: what every resource of the stack is tagged with. Patterns, as in `pr-*`, and
+        there are many stacks.
     zone_ids: Route 53 zones that the stack writes records in.
     regions: where it has resources.
     """
@@ -65,6 +66,12 @@ class Stack:
         return {f"aws:ResourceTag/{key}": value for key, value in self.tags.items()}
 
     @property
+    def alike(self) -> str:
+        """Operator of conditions on the tags."""
+        many = any("*" in value for value in self.tags.values())
+        return "StringLike" if many else "StringEquals"
+
+    @property
     def ownerless(self) -> dict[str, str]:
         """Condition: the thing has none of the stack's tags, and so no owner."""
         return {f"aws:ResourceTag/{key}": "true" for key in self.tags}
@@ -91,14 +98,20 @@ SERVICES = sorted({service for services in POLICIES.values() for service in serv
 """Every service that the table calls."""
 
 
-def statements(stack: Stack, services: Iterable[str]) -> list[Statement]:
-    """What the apply role may do in these services."""
-    return [one for service in services for one in _of_service(stack, service)]
+def statements(
+    stack: Stack,
+    services: Iterable[str],
+    table: Mapping[str, Sequence[Calls]] = TABLE,
+) -> list[Statement]:
+    """What may be done in these services by whoever deploys what is in the table."""
+    return [one for service in services for one in _of_service(stack, service, table)]
 
 
-def _of_service(stack: Stack, service: str) -> list[Statement]:
+def _of_service(
+    stack: Stack, service: str, table: Mapping[str, Sequence[Calls]]
+) -> list[Statement]:
     bound: dict[str, set[str]] = defaultdict(set)
-    for calls in TABLE.values():
+    for calls in table.values():
         for call in calls:
             if call.service == service:
                 for how in BOUND:
@@ -110,33 +123,35 @@ def _of_service(stack: Stack, service: str) -> list[Statement]:
         if service in _CREATE_ACTION
         else stack.ownerless
     )
+    alike = stack.alike
     made: list[tuple[str, object, Mapping[str, object]]] = [
-        ("named", _named(stack, service), {"StringEquals": inside}),
-        ("creates", "*", {"StringEquals": tagging}),
-        ("tags", "*", {"StringEquals": tagging, "Null": new}),
+        ("named", named(stack, service), {"StringEquals": inside}),
+        ("creates", "*", {alike: tagging}),
+        ("tags", "*", {alike: tagging, "Null": new}),
         (
             "claims",
             stack.arn(service, "security-group/*"),
-            {"StringEquals": tagging, "Null": stack.ownerless},
+            {alike: tagging, "Null": stack.ownerless},
         ),
         (
             "changes",
             stack.arn(service, "*"),
-            {"StringEquals": {**inside, **stack.tagged}},
+            {alike: {**inside, **stack.tagged}},
         ),
         ("unbound", "*", {"StringEquals": inside}),
     ]
     return [
-        _allow(sorted(bound[how]), resources, conditions)
+        allow(sorted(bound[how]), resources, conditions)
         for how, resources, conditions in made
         # A stack without a zone has no records: IAM takes no statement about nothing.
         if bound[how] and resources
     ]
 
 
-def _allow(
+def allow(
     actions: Sequence[str], resources: object, conditions: Mapping[str, object]
 ) -> Statement:
+    """A statement; conditions on nothing are left out."""
     given = {operator: keys for operator, keys in conditions.items() if keys}
     return {
         "Effect": "Allow",
@@ -146,7 +161,7 @@ def _allow(
     }
 
 
-def _named(stack: Stack, service: str) -> list[str]:
+def named(stack: Stack, service: str) -> list[str]:
     """ARNs of what is the stack's by its name.
 
     Where names have to be short, only their beginning can be relied on.
@@ -253,13 +268,35 @@ def identity(stack: Stack, boundary_arn: str) -> list[Statement]:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
     """
     iam = f"arn:{stack.partition}:iam::"
-    own = f"{iam}{stack.account_id}"
-    # That of a backup plan has the plan's name, which is short.
-    roles = f"{own}:role/{beginning(stack.name, BACKUP_LIMIT)}*"
-    bounded = {"iam:PermissionsBoundary": boundary_arn}
     managed = [f"{iam}aws:policy/{policy}" for policy in MANAGED_POLICIES]
     return [
-        _allow(
+        *own_roles(stack, boundary_arn, SERVICE_ROLES),
+        allow(
+            ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+            role_arns(stack),
+            {
+                "StringEquals": {"iam:PermissionsBoundary": boundary_arn},
+                "ArnEquals": {"iam:PolicyARN": managed},
+            },
+        ),
+        allow(
+            ["iam:CreateServiceLinkedRole"],
+            f"{iam}{stack.account_id}:role/aws-service-role/*",
+            {"StringEquals": {"iam:AWSServiceName": list(SERVICE_LINKED_ROLES)}},
+        ),
+    ]
+
+
+def own_roles(
+    stack: Stack, boundary_arn: str, services: Sequence[str]
+) -> list[Statement]:
+    """Making, changing and deleting roles that have the boundary, with own policies.
+
+    services: to whom such a role may be handed.
+    """
+    roles = role_arns(stack)
+    return [
+        allow(
             [
                 "iam:CreateRole",
                 "iam:DeleteRolePolicy",
@@ -267,14 +304,9 @@ def identity(stack: Stack, boundary_arn: str) -> list[Statement]:
                 "iam:PutRolePolicy",
             ],
             roles,
-            {"StringEquals": bounded},
+            {"StringEquals": {"iam:PermissionsBoundary": boundary_arn}},
         ),
-        _allow(
-            ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-            roles,
-            {"StringEquals": bounded, "ArnEquals": {"iam:PolicyARN": managed}},
-        ),
-        _allow(
+        allow(
             [
                 "iam:DeleteRole",
                 "iam:TagRole",
@@ -286,17 +318,18 @@ def identity(stack: Stack, boundary_arn: str) -> list[Statement]:
             roles,
             {},
         ),
-        _allow(
+        allow(
             ["iam:PassRole"],
             roles,
-            {"StringEquals": {"iam:PassedToService": list(SERVICE_ROLES)}},
-        ),
-        _allow(
-            ["iam:CreateServiceLinkedRole"],
-            f"{own}:role/aws-service-role/*",
-            {"StringEquals": {"iam:AWSServiceName": list(SERVICE_LINKED_ROLES)}},
+            {"StringEquals": {"iam:PassedToService": list(services)}},
         ),
     ]
+
+
+def role_arns(stack: Stack) -> str:
+    """ARNs of the stack's roles: that of a backup plan has the plan's short name."""
+    name = beginning(stack.name, BACKUP_LIMIT)
+    return f"arn:{stack.partition}:iam::{stack.account_id}:role/{name}*"
 
 
 def boundary(stack: Stack, boundary_arn: str) -> list[Statement]:
@@ -312,11 +345,11 @@ def boundary(stack: Stack, boundary_arn: str) -> list[Statement]:
     ]
     everywhere = [f"{service}:*" for service in sorted(_GLOBAL - {"iam"})]
     return [
-        _allow(
+        allow(
             sorted({*regional} - {*everywhere}), "*", {"StringEquals": stack.regional}
         ),
         # One endpoint for all regions: the region says nothing about them.
-        _allow([*everywhere, "iam:Get*", "iam:List*"], "*", {}),
+        allow([*everywhere, "iam:Get*", "iam:List*"], "*", {}),
         *identity(stack, boundary_arn),
         {
             "Sid": "NeitherThemselvesNorTheirLimits",
@@ -361,46 +394,46 @@ def operations(stack: Stack) -> list[Statement]:
     inside = {"StringEquals": stack.regional}
     cluster = {"ArnEquals": {"ecs:cluster": stack.arn("ecs", f"cluster/{name}")}}
     return [
-        _allow(
+        allow(
             ["logs:FilterLogEvents", "logs:GetLogEvents"],
             own("logs", f"log-group:/ecs/{name}:*"),
             inside,
         ),
-        _allow(
+        allow(
             ["ecs:RunTask"],
             own("ecs", f"task-definition/{name}*"),
             {**inside, **cluster},
         ),
-        _allow(["ecs:StopTask"], own("ecs", f"task/{name}/*"), inside),
+        allow(["ecs:StopTask"], own("ecs", f"task/{name}/*"), inside),
         # Of a task that is started: it has the tags of its definition.
-        _allow(
+        allow(
             ["ecs:TagResource"],
             own("ecs", f"task/{name}/*"),
             {"StringEquals": {**stack.regional, "ecs:CreateAction": "RunTask"}},
         ),
-        _allow(
+        allow(
             ["s3:GetObject"], f"arn:{stack.partition}:s3:::{name}-backups-*/*", inside
         ),
-        _allow(["ecr:DescribeImages"], own("ecr", f"repository/{name}*"), inside),
-        _allow(
+        allow(["ecr:DescribeImages"], own("ecr", f"repository/{name}*"), inside),
+        allow(
             ["rds:RestoreDBInstanceFromDBSnapshot"],
             own("rds", f"db:{name}*-scratch-*", *snapshots, *beside),
             inside,
         ),
         # Those of AWS Backup have names of their own, and the stack's tags.
-        _allow(
+        allow(
             ["rds:RestoreDBInstanceFromDBSnapshot"],
             own("rds", "snapshot:awsbackup:*"),
             {"StringEquals": {**stack.regional, **stack.tagged}},
         ),
         # Of the server whose past it is, and of the new one.
-        _allow(
+        allow(
             ["rds:RestoreDBInstanceToPointInTime"],
             own("rds", f"db:{name}*", *beside),
             inside,
         ),
         # AWS knows no resource for these.
-        _allow(
+        allow(
             ["cloudwatch:GetMetricData", "servicequotas:GetServiceQuota"], "*", inside
         ),
     ]
@@ -413,16 +446,16 @@ def reads(stack: Stack) -> list[Statement]:
     `ViewOnlyAccess` and `SecurityAudit` lack calls that the provider makes.
     """
     regional = sorted(call for call in _READS if call.split(":")[0] not in _GLOBAL)
-    everywhere = sorted(call for call in _READS if call.split(":")[0] in _GLOBAL)
+    everywhere = reads_of(_GLOBAL)
     return [
-        _allow(regional, "*", {"StringEquals": stack.regional}),
-        _allow(everywhere, "*", {}),
-        _allow(
+        allow(regional, "*", {"StringEquals": stack.regional}),
+        allow(everywhere, "*", {}),
+        allow(
             ["lambda:Get*", "lambda:List*"],
             [stack.arn("lambda", f"function:{stack.name}*")],
             {},
         ),
-        _allow(
+        allow(
             [
                 "s3:GetAccelerateConfiguration",
                 "s3:GetBucket*",
@@ -435,12 +468,17 @@ def reads(stack: Stack) -> list[Statement]:
             {},
         ),
         # Public: which image a NAT instance starts from.
-        _allow(
+        allow(
             ["ssm:GetParameter", "ssm:GetParameters"],
             f"arn:{stack.partition}:ssm:*::parameter/aws/service/*",
             {},
         ),
     ]
+
+
+def reads_of(services: Collection[str]) -> list[str]:
+    """Calls that tell how things of these services are set up."""
+    return sorted(call for call in _READS if call.split(":")[0] in services)
 
 
 _READS = (
@@ -521,22 +559,22 @@ _READS = (
 def secret_values(stack: Stack) -> list[Statement]:
     """What a refresh needs besides: it compares the values of secrets, too."""
     return [
-        _allow(["secretsmanager:GetSecretValue"], _named(stack, "secretsmanager"), {}),
-        _allow(
+        allow(["secretsmanager:GetSecretValue"], named(stack, "secretsmanager"), {}),
+        allow(
             ["kms:Decrypt"],
             stack.arn("kms", "key/*"),
             {
                 "StringEquals": stack.tagged,
-                "StringLike": {
-                    "kms:ViaService": f"secretsmanager.*.{_suffix(stack.partition)}"
-                },
+                "StringLike": {"kms:ViaService": secrets_manager(stack)},
             },
         ),
     ]
 
 
-def _suffix(partition: str) -> str:
-    return "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+def secrets_manager(stack: Stack) -> str:
+    """Secrets Manager of any region, as a key is told who uses it."""
+    suffix = "amazonaws.com.cn" if stack.partition == "aws-cn" else "amazonaws.com"
+    return f"secretsmanager.*.{suffix}"
 
 
 def state(bucket_arn: str, key_arn: str, *, writes: bool) -> list[Statement]:
@@ -548,7 +586,7 @@ def state(bucket_arn: str, key_arn: str, *, writes: bool) -> list[Statement]:
     objects = ["s3:GetObject"] + (["s3:DeleteObject", "s3:PutObject"] if writes else [])
     uses = ["kms:Decrypt"] + (["kms:Encrypt", "kms:GenerateDataKey"] if writes else [])
     return [
-        _allow(["s3:GetBucketLocation", "s3:ListBucket"], bucket_arn, {}),
-        _allow(objects, f"{bucket_arn}/*", {}),
-        _allow(["kms:DescribeKey", *uses], key_arn, {}),
+        allow(["s3:GetBucketLocation", "s3:ListBucket"], bucket_arn, {}),
+        allow(objects, f"{bucket_arn}/*", {}),
+        allow(["kms:DescribeKey", *uses], key_arn, {}),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pulumi
@@ -24,6 +24,12 @@ from components.deploy_permissions import (
     state,
     statements,
 )
+from components.review_permissions import (
+    review_boundary,
+    review_reads,
+    review_state,
+    review_statements,
+)
 from components.state_backend import StateBackendFacts
 
 GITHUB = "token.actions.githubusercontent.com"
@@ -32,6 +38,32 @@ GITHUB = "token.actions.githubusercontent.com"
 _AUDIENCE = "sts.amazonaws.com"
 _NAME_LIMIT = 36
 """So that the longest name, `NAME-boundary` with Pulumi's suffix, fits IAM's 64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewRoleArgs:
+    """What the role for stacks of pull requests needs to know: of all at once.
+
+    environment: GitHub environment of their jobs, and of no others.
+    stack_name: what names of their resources begin with, such as `stromhaltig-pr-`.
+    secrets: first part of the names of their secrets, such as `stromhaltig/pr-*`.
+    tags: what everything in them is tagged with, such as `pr-*`.
+    region: where they are.
+    function_name: function of the stack beside which they are, that makes databases.
+    project: of Pulumi, by which the state is filed.
+    base: the stack beside which they are, as the state calls it.
+    stacks: they themselves, as the state calls them, such as `pr-*`.
+    """
+
+    environment: str
+    stack_name: str
+    secrets: str
+    tags: Mapping[str, str]
+    region: str
+    function_name: str
+    project: str
+    base: str
+    stacks: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +92,7 @@ class DeployRoleArgs:
     zone_ids: Route 53 zones in which it writes records.
     state: where its state is.
     preview_reads_secrets: let previews refresh, which compares secret values.
+    review: makes a role for stacks of pull requests beside the stack.
     """
 
     repository: str
@@ -78,13 +111,14 @@ class DeployRoleArgs:
     zone_ids: Sequence[str] = ()
     state: StateBackendFacts
     preview_reads_secrets: bool = False
+    review: ReviewRoleArgs | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would open the roles to more than was meant.
 
         Raises:
-            ValueError: for no repository, one environment for both, a wildcard, and
-                nothing that tells this stack from others.
+            ValueError: for no repository, one environment for two roles, a wildcard,
+                and nothing that tells this stack from others.
         """
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
             raise ValueError(f'repository: "{self.repository}" is not OWNER/NAME')
@@ -93,9 +127,20 @@ class DeployRoleArgs:
                 f'preview_environment: "{self.environment}" deploys; a preview of a '
                 "pull request in it would get the rights to deploy"
             )
-        for what in ("environment", "preview_environment", "branch"):
-            if not re.fullmatch(r"[^*?:]+", getattr(self, what)):
-                raise ValueError(f'{what}: "{getattr(self, what)}" is no single name')
+        names = {
+            what: getattr(self, what)
+            for what in ("environment", "preview_environment", "branch")
+        }
+        if self.review:
+            names["review.environment"] = of_reviews = self.review.environment
+            if of_reviews in (self.environment, self.preview_environment):
+                raise ValueError(
+                    f'review.environment: "{of_reviews}" is that of another role; a '
+                    "pull request's stack would get its rights"
+                )
+        for what, name in names.items():
+            if not re.fullmatch(r"[^*?:]+", name):
+                raise ValueError(f'{what}: "{name}" is no single name')
         if not self.tags or not self.regions:
             raise ValueError("tags, regions: give both; they bound what is deployed")
         if not self.stack_name or len(self.stack_name) > _NAME_LIMIT:
@@ -107,7 +152,7 @@ class DeployRoleArgs:
 class DeployRole(pulumi.ComponentResource):
     """Short-lived rights for GitHub's workflows, without a key that could be lost.
 
-    Both roles trust tokens of one repository in one GitHub environment, whose
+    All roles trust tokens of one repository in one GitHub environment, whose
     protection rules say who and what gets there; the role that deploys, tokens of one
     branch besides. Never trusted is the subject `repo:…:pull_request`, which every
     workflow of every pull request can have. AWS takes GitHub's claims `sub`, `aud`,
@@ -125,15 +170,22 @@ class DeployRole(pulumi.ComponentResource):
     `bounded_roles` sees to. Roles, policies and boundary stand under an IAM path that
     they cannot touch themselves: made and changed by an administrator, not by CI.
 
+    The review role makes and unmakes stacks of pull requests beside this one: see
+    `components.review_permissions`. It trusts every branch, for a pull request has its
+    own, and has a boundary of its own, as every role of a review must, which holds
+    nothing of this stack's data.
+
     What AWS cannot bind to a stack is bound to its regions only: health checks,
-    response-headers policies, scalable targets, resource policies of logs. A key, a
+    response-headers policies, scalable targets, resource policies of logs, and that a
+    task definition is made inactive. Nor can it bind which requests a rule of the
+    listener takes: that of a review could take this stack's. A key, a
     certificate, a distribution, a backup plan or a default security group that has no
     tags yet can be claimed by tagging it. Nothing deletes backups: a vault that is
     not empty is an administrator's to destroy.
     """
 
     github_provider_arn: pulumi.Output[str]
-    """ARN of the OIDC provider that both roles trust."""
+    """ARN of the OIDC provider that the roles trust."""
 
     preview_role_arn: pulumi.Output[str]
     """Role of `pulumi preview`, for `aws-actions/configure-aws-credentials`."""
@@ -143,6 +195,12 @@ class DeployRole(pulumi.ComponentResource):
 
     boundary_arn: pulumi.Output[str]
     """Policy that every role of the stack must have as its boundary."""
+
+    review_role_arn: pulumi.Output[str] | None
+    """Role of `stromhaltig ci review` and `reap`; None without reviews."""
+
+    review_boundary_arn: pulumi.Output[str] | None
+    """Policy that every role of a review must have as its boundary, likewise."""
 
     def __init__(
         self,
@@ -163,26 +221,28 @@ class DeployRole(pulumi.ComponentResource):
             "The most that roles of the stack, and who deploys it, can do",
             known.apply(_boundary),
             # A name of its own, because its text has its ARN in it.
-            physical=_boundary_name(args),
+            physical=_boundary_name(args.stack_name),
         )
         self.boundary_arn = limit.arn
-
-        def role(kind: str, claims: Mapping[str, str], hours: int) -> aws.iam.Role:
-            return aws.iam.Role(
-                f"{name}-{kind}",
-                description=f"Lets GitHub Actions {kind} {args.stack_name}",
-                path=DEPLOY_PATH,
-                assume_role_policy=self.github_provider_arn.apply(
-                    lambda arn: _trust(arn, claims)
-                ),
-                permissions_boundary=limit.arn,
-                max_session_duration=hours * 3600,
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-
-        preview = role("preview", _preview_claims(args), hours=1)
-        # A new database takes a quarter of an hour, and a release waits for its tasks.
-        apply = role("apply", _apply_claims(args), hours=2)
+        preview = self._role(
+            f"{name}-preview",
+            f"Lets GitHub Actions preview {args.stack_name}",
+            _claims(args, args.preview_environment),
+            limit,
+            hours=1,
+        )
+        apply = self._role(
+            f"{name}-apply",
+            f"Lets GitHub Actions apply {args.stack_name}",
+            {
+                **_claims(args, args.environment),
+                "ref": f"refs/heads/{args.branch}",
+            },
+            limit,
+            # A new database takes a quarter of an hour, and a release waits for its
+            # tasks.
+            hours=2,
+        )
         looks = known.apply(lambda of: reads(of.stack))
         look = self._policy(f"{name}-look", "Look at the stack", looks)
         self._attach(f"{name}-preview-look", preview, look)
@@ -197,13 +257,79 @@ class DeployRole(pulumi.ComponentResource):
 
         self.preview_role_arn = preview.arn
         self.apply_role_arn = apply.arn
+        self.review_role_arn = self.review_boundary_arn = None
+        if args.review:
+            self._reviews(name, args, args.review, known)
         self.register_outputs(
             {
                 "github_provider_arn": self.github_provider_arn,
                 "preview_role_arn": self.preview_role_arn,
                 "apply_role_arn": self.apply_role_arn,
                 "boundary_arn": self.boundary_arn,
+                "review_role_arn": self.review_role_arn,
+                "review_boundary_arn": self.review_boundary_arn,
             }
+        )
+
+    def _reviews(
+        self,
+        name: str,
+        args: DeployRoleArgs,
+        review: ReviewRoleArgs,
+        known: pulumi.Output[_Known],
+    ) -> None:
+        """The role for reviews, and what it and roles of theirs are kept to."""
+        limit = self._policy(
+            f"{name}-review-boundary",
+            "The most that roles of reviews, and who deploys these, can do",
+            known.apply(lambda of: _review_boundary(review, of)),
+            physical=_review_boundary_name(args.stack_name),
+        )
+        role = self._role(
+            f"{name}-review",
+            f"Lets GitHub Actions deploy reviews beside {args.stack_name}",
+            _claims(args, review.environment),
+            limit,
+            hours=1,
+        )
+        deploys = self._policy(
+            f"{name}-reviews",
+            "Deploy reviews",
+            known.apply(
+                lambda of: review_statements(*_review(review, of), review.function_name)
+            ),
+        )
+        looks = self._policy(
+            f"{name}-review-look",
+            "Look at reviews",
+            known.apply(lambda of: review_reads(_review(review, of)[0])),
+        )
+        self._attach(f"{name}-review-deploy", role, deploys)
+        self._attach(f"{name}-review-look", role, looks)
+        self._inline(
+            f"{name}-review", role, known.apply(lambda of: _review_state(review, of))
+        )
+        self.review_role_arn = role.arn
+        self.review_boundary_arn = limit.arn
+
+    def _role(
+        self,
+        name: str,
+        description: str,
+        claims: Mapping[str, str],
+        limit: aws.iam.Policy,
+        hours: int,
+    ) -> aws.iam.Role:
+        return aws.iam.Role(
+            name,
+            description=description,
+            path=DEPLOY_PATH,
+            assume_role_policy=self.github_provider_arn.apply(
+                lambda arn: _trust(arn, claims)
+            ),
+            permissions_boundary=limit.arn,
+            max_session_duration=hours * 3600,
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _github_provider(self, name: str, args: DeployRoleArgs) -> pulumi.Output[str]:
@@ -254,9 +380,9 @@ class DeployRole(pulumi.ComponentResource):
 
 
 def bounded_roles(
-    boundary_arn: pulumi.Input[str],
+    boundary_arn: pulumi.Input[str | None],
 ) -> pulumi.ResourceTransformation:
-    """Return what gives every role below a resource the boundary.
+    """Return what gives every role below a resource the boundary; None gives none.
 
     For `transformations` of resource options, or for the whole program with
     `pulumi.runtime.register_stack_transformation`. Without it the apply role may not
@@ -283,34 +409,38 @@ class _Known(NamedTuple):
     """What statements are made of, once all of it is known."""
 
     stack: Stack
-    boundary_arn: str
     bucket_arn: str
     key_arn: str
 
+    @property
+    def boundary_arn(self) -> str:
+        """ARN of the policy that every role of the stack must have."""
+        return self.policy_arn(_boundary_name(self.stack.name))
+
+    def policy_arn(self, name: str) -> str:
+        """ARN of a policy of deploy roles with this name."""
+        place = f"arn:{self.stack.partition}:iam::{self.stack.account_id}"
+        return f"{place}:policy{DEPLOY_PATH}{name}"
+
 
 def _known(args: DeployRoleArgs, of: Mapping[str, str]) -> _Known:
-    account_id = of["account_id"]
     return _Known(
         stack=Stack(
             partition=args.partition,
-            account_id=account_id,
+            account_id=of["account_id"],
             name=args.stack_name,
             secrets=args.secrets,
             tags=args.tags,
             zone_ids=args.zone_ids,
             regions=args.regions,
         ),
-        boundary_arn=(
-            f"arn:{args.partition}:iam::{account_id}"
-            f":policy{DEPLOY_PATH}{_boundary_name(args)}"
-        ),
         bucket_arn=of["bucket_arn"],
         key_arn=of["key_arn"],
     )
 
 
-def _boundary_name(args: DeployRoleArgs) -> str:
-    return f"{args.stack_name}-boundary"
+def _boundary_name(stack_name: str) -> str:
+    return f"{stack_name}-boundary"
 
 
 def _boundary(of: _Known) -> list[Statement]:
@@ -342,13 +472,38 @@ def _applies(of: _Known) -> list[Statement]:
     return state(of.bucket_arn, of.key_arn, writes=True)
 
 
-def _preview_claims(args: DeployRoleArgs) -> dict[str, str]:
-    return _claims(args, args.preview_environment)
+def _review(review: ReviewRoleArgs, of: _Known) -> tuple[Stack, Stack, str]:
+    """All reviews as one stack, their base, and the ARN of their boundary."""
+    reviews = replace(
+        of.stack,
+        name=review.stack_name,
+        secrets=review.secrets,
+        tags=review.tags,
+        regions=[review.region],
+        zone_ids=(),
+    )
+    return reviews, of.stack, of.policy_arn(_review_boundary_name(of.stack.name))
 
 
-def _apply_claims(args: DeployRoleArgs) -> dict[str, str]:
-    claims = _claims(args, args.environment)
-    return {**claims, "ref": f"refs/heads/{args.branch}"}
+def _review_boundary(review: ReviewRoleArgs, of: _Known) -> list[Statement]:
+    return [
+        *review_boundary(*_review(review, of), review.function_name),
+        *_review_state(review, of),
+    ]
+
+
+def _review_state(review: ReviewRoleArgs, of: _Known) -> list[Statement]:
+    return review_state(
+        of.bucket_arn,
+        of.key_arn,
+        project=review.project,
+        base=review.base,
+        reviews=review.stacks,
+    )
+
+
+def _review_boundary_name(stack_name: str) -> str:
+    return f"{stack_name}-review-boundary"
 
 
 def _claims(args: DeployRoleArgs, environment: str) -> dict[str, str]:

@@ -97,7 +97,7 @@ class ReviewHost(pulumi.ComponentResource):
     ) -> None:
         super().__init__("stromhaltig:aws:ReviewHost", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        name = f"{name}-reviews"
+        name = _own_name(name)
 
         group, rules = _security_group(name, args, child)
         certified = _certified(name, args, self)
@@ -150,6 +150,15 @@ class ReviewHost(pulumi.ComponentResource):
                 "listener_arn": self.listener_arn,
             }
         )
+
+
+def function_name(stack_name: str) -> str:
+    """Name of the function of a stack that makes and drops databases of reviews."""
+    return bounded(_own_name(stack_name), _FUNCTION_LIMIT)
+
+
+def _own_name(stack_name: str) -> str:
+    return f"{stack_name}-reviews"
 
 
 def _security_group(

@@ -476,10 +476,17 @@ def _deploy_roles_are_bounded(settings: AwsSettings) -> Iterator[Problem]:
             f"{settings.command('aws:defaultTags.tags.Environment', settings.stack)}",
         )
     deploys = github.environment or settings.stack
-    if github.preview_environment == deploys:
+    previews = github.preview_environment or f"{settings.stack}-preview"
+    if previews == deploys:
         yield (
             "github.preview_environment",
             f'"{deploys}" deploys: a preview in it could deploy too. Choose another',
+        )
+    if settings.reviews and github.review_environment in (deploys, previews):
+        yield (
+            "github.review_environment",
+            f'"{github.review_environment}" is that of another role, whose rights a '
+            "pull request's stack would get. Choose another",
         )
 
 

@@ -302,6 +302,11 @@ class Github(Group):
         description="GitHub environment that previews, other than the one that "
         "deploys; by default the stack's name with `-preview`.",
     )
+    review_environment: forms.GithubEnvironment = Field(
+        "review",
+        description="GitHub environment of pull requests' stacks, where the stack has "
+        "`reviews`; another than the two above. Every branch gets there.",
+    )
     subject: forms.OidcSubject | None = Field(
         None,
         description="What the `sub` claim of the repository's tokens begins with, "

@@ -48,6 +48,10 @@ class Base:
     ssl_mode: pulumi.Output[str]
     """`sslmode` of connections to the server."""
 
+    boundary: pulumi.Output[str | None]
+    """ARN of the policy that roles must have as their boundary; None where whoever
+    deploys is not bound to it."""
+
     def __init__(self, settings: ReviewSettings) -> None:
         where = (pulumi.get_organization(), pulumi.get_project(), settings.base)
         told = pulumi.StackReference("/".join(where)).outputs.apply(
@@ -63,6 +67,7 @@ class Base:
         self.security_group = told["security_group"]
         self.database_function = told["database_function"]
         self.ssl_mode = told["ssl_mode"]
+        self.boundary = told.apply(lambda outputs: outputs.get("boundary"))
 
 
 def _with_reviews(base: str, outputs: Mapping[str, Any]) -> dict[str, Any]:

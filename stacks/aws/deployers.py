@@ -5,7 +5,13 @@ from __future__ import annotations
 import pulumi
 
 import names
-from components.deploy_role import DeployRole, DeployRoleArgs, bounded_roles
+from components.deploy_role import (
+    DeployRole,
+    DeployRoleArgs,
+    ReviewRoleArgs,
+    bounded_roles,
+)
+from components.review_host import function_name
 from components.state_backend import StateBackendFacts
 from settings import AwsSettings
 from stacks.aws.regions import regions
@@ -44,7 +50,27 @@ def deployers(
                 bucket_arn=f"arn:aws:s3:::{wanted.state_bucket}",
                 key_arn=wanted.state_key_arn,
             ),
+            review=(
+                _review(settings, wanted.review_environment)
+                if settings.reviews
+                else None
+            ),
         ),
     )
     pulumi.runtime.register_stack_transformation(bounded_roles(roles.boundary_arn))
     return roles
+
+
+def _review(settings: AwsSettings, environment: str) -> ReviewRoleArgs:
+    """Stacks `pr-N` beside this one, as `settings.aws.review` names and tags them."""
+    return ReviewRoleArgs(
+        environment=environment,
+        stack_name=f"{names.PROJECT}-pr-",
+        secrets=names.secrets("pr-*"),
+        tags={"Project": names.PROJECT, "Environment": "pr-*"},
+        region=settings.region,
+        function_name=function_name(settings.name),
+        project=pulumi.get_project(),
+        base=settings.stack,
+        stacks="pr-*",
+    )

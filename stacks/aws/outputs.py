@@ -131,7 +131,7 @@ class AwsOutputs(Outputs):
     health_check: pulumi.Output[str] | None
     """ID of the check from outside; null without one."""
 
-    reviews: Mapping[str, pulumi.Input[str]] | None
+    reviews: Mapping[str, pulumi.Input[str] | None] | None
     """What stacks of pull requests use besides the rest, as `stacks.aws.base` reads it;
     null where there are none."""
 
@@ -139,7 +139,8 @@ class AwsOutputs(Outputs):
     """Name of the budget; null without one."""
 
     deploy_roles: Mapping[str, pulumi.Output[str]]
-    """`preview` and `apply` to the roles of GitHub's workflows; empty without."""
+    """`preview`, `apply` and, with reviews, `review` to the roles of GitHub's
+    workflows; empty without."""
 
     load_balancer: pulumi.Output[str]
     """DNS name of the load balancer."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pulumi
+
 import names
 from components.container_definitions import HealthCheck
+from components.deploy_role import bounded_roles
 from components.host_route import HostRoute, HostRouteArgs
 from components.review_database import (
     ReviewConnection,
@@ -36,6 +39,7 @@ def deploy(settings: ReviewSettings, contract: AppContract) -> ReviewOutputs:
     """
     name = settings.name
     base = Base(settings)
+    pulumi.runtime.register_stack_transformation(bounded_roles(base.boundary))
     connection = ReviewConnection(
         name,
         ReviewConnectionArgs(

@@ -17,6 +17,7 @@ from components.cdn import log_delivery_statement
 from components.certificate import Certificate
 from components.container_definitions import HealthCheck
 from components.database import Database, DatabaseArgs
+from components.deploy_role import DeployRole
 from components.deployment import BlueGreen, Canary, Deployment, Linear, Rolling
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs
 from components.image import PLATFORMS, AppImage, AppImageArgs, Build, Login
@@ -275,10 +276,14 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
         alarms=watch.alarms,
         dashboard=watch.dashboard.name if watch.dashboard else None,
         health_check=watch.health_check.health_check_id if watch.health_check else None,
-        reviews=_lent(settings, reviews) if reviews else None,
+        reviews=_lent(settings, reviews, roles) if reviews else None,
         budget=budget.budget_name if budget else None,
         deploy_roles=(
-            {"preview": roles.preview_role_arn, "apply": roles.apply_role_arn}
+            {
+                "preview": roles.preview_role_arn,
+                "apply": roles.apply_role_arn,
+                **({"review": roles.review_role_arn} if roles.review_role_arn else {}),
+            }
             if roles
             else {}
         ),
@@ -580,7 +585,9 @@ def _reviews(
     )
 
 
-def _lent(settings: AwsSettings, reviews: ReviewHost) -> dict[str, pulumi.Input[str]]:
+def _lent(
+    settings: AwsSettings, reviews: ReviewHost, roles: DeployRole | None
+) -> dict[str, pulumi.Input[str] | None]:
     """What a review needs of the stack and no other output says."""
     return {
         "domain": reviews.domain,
@@ -588,6 +595,7 @@ def _lent(settings: AwsSettings, reviews: ReviewHost) -> dict[str, pulumi.Input[
         "security_group": reviews.security_group_id,
         "database_function": reviews.function_name,
         "ssl_mode": settings.database.ssl_mode,
+        "boundary": roles.review_boundary_arn if roles else None,
     }
 
 

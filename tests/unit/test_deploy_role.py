@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,11 +29,18 @@ from components.backup_plan import (
 )
 from components.deploy_calls import BOUND, TABLE, Calls
 from components.deploy_permissions import MANAGED_POLICIES, SERVICE_ROLES, beginning
-from components.deploy_role import GITHUB, DeployRole, DeployRoleArgs, bounded_roles
+from components.deploy_role import (
+    GITHUB,
+    DeployRole,
+    DeployRoleArgs,
+    ReviewRoleArgs,
+    bounded_roles,
+)
+from components.review_permissions import REVIEW_TABLE
 from components.state_backend import StateBackendFacts
 from names import CACHE_LIMIT, LOAD_BALANCER_LIMIT, bounded
 from tests.graph import Graph, Recorded
-from tests.stacks import deploy
+from tests.stacks import deploy, review
 
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 POLICY = "aws:iam/policy:Policy"
@@ -166,6 +173,28 @@ def arguments(**args):
     return DeployRoleArgs(**{**wanted, **args})
 
 
+BASE_TAGS = {**TAGS, "Environment": "staging"}
+REVIEW_TAGS = {"Project": "stromhaltig", "Environment": "pr-7", "PullRequest": "7"}
+REVIEW_BOUNDARY = (
+    f"arn:aws:iam::{ACCOUNT}:policy/deploy/stromhaltig-staging-review-boundary"
+)
+
+
+def of_reviews(**args):
+    wanted = {
+        "environment": "review",
+        "stack_name": "stromhaltig-pr-",
+        "secrets": "stromhaltig/pr-*",
+        "tags": {"Project": "stromhaltig", "Environment": "pr-*"},
+        "region": REGION,
+        "function_name": "stromhaltig-staging-reviews",
+        "project": "stromhaltig",
+        "base": "staging",
+        "stacks": "pr-*",
+    }
+    return ReviewRoleArgs(**{**wanted, **args})
+
+
 def roles(**args):
     wanted = arguments(**args)
     return DeployRole(wanted.stack_name, wanted)
@@ -175,6 +204,23 @@ def roles(**args):
 def built() -> Graph:
     graph = Graph()
     graph.build(roles)
+    return graph
+
+
+@cache
+def beside_staging() -> Graph:
+    """Roles of staging, with that of reviews."""
+    graph = Graph()
+    graph.build(
+        lambda: roles(
+            stack_name="stromhaltig-staging",
+            secrets="stromhaltig/staging",
+            tags=BASE_TAGS,
+            environment="staging",
+            preview_environment="staging-preview",
+            review=of_reviews(),
+        )
+    )
     return graph
 
 
@@ -195,11 +241,13 @@ def granted(graph: Graph, kind: str) -> list[dict[str, Any]]:
     return [statement for document in documents for statement in document["Statement"]]
 
 
-def limit(graph: Graph) -> list[dict[str, Any]]:
-    statements: list[dict[str, Any]] = graph.policy(POLICY, f"{NAME}-boundary")[
-        "Statement"
-    ]
+def limit(graph: Graph, name: str = f"{NAME}-boundary") -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = graph.policy(POLICY, name)["Statement"]
     return statements
+
+
+def review_limit() -> list[dict[str, Any]]:
+    return limit(beside_staging(), "stromhaltig-staging-review-boundary")
 
 
 def tagged(how: str, tags: Mapping[str, str] = TAGS) -> dict[str, str]:
@@ -227,7 +275,13 @@ def arns(service: str, name: str) -> list[str]:
     ]
 
 
-def requests(calls: Calls, how: str, name: str, tags: Mapping[str, str]):
+def requests(
+    calls: Calls,
+    how: str,
+    name: str,
+    tags: Mapping[str, str],
+    boundary: str = BOUNDARY,
+):
     """One request for each call that is bound in this way."""
     service = calls.service
     kind = "security-group" if how == "claims" else "thing"
@@ -240,9 +294,9 @@ def requests(calls: Calls, how: str, name: str, tags: Mapping[str, str]):
     }.get(how, {})
     if service == "iam":
         context = {
-            "iam:PermissionsBoundary": BOUNDARY,
+            "iam:PermissionsBoundary": boundary,
             "iam:PolicyARN": f"arn:aws:iam::aws:policy/{MANAGED_POLICIES[0]}",
-            "iam:PassedToService": SERVICE_ROLES[0],
+            "iam:PassedToService": "ecs-tasks.amazonaws.com",
         }
     for action in calls.actions(how):
         for resource in arns(service, name) if how == "named" else [by_id]:
@@ -691,12 +745,19 @@ def test_nobody_rises_by_deploying(action, resource, context):
     assert not allowed(limit(built()), request)
 
 
-def test_both_roles_have_the_boundary_and_stand_beyond_their_own_reach():
-    for made in built().all(ROLE):
-        policy = built().one(POLICY, f"{NAME}-boundary")
-        assert made["permissionsBoundary"] == policy.outputs["arn"]
+def test_each_role_has_its_boundary_and_stands_beyond_its_own_reach():
+    graph = beside_staging()
+    boundaries = {
+        made.name.rpartition("-")[2]: made["permissionsBoundary"]
+        for made in graph.all(ROLE)
+    }
+    own, of_reviews = (
+        graph.one(POLICY, f"stromhaltig-staging-{name}").outputs["arn"]
+        for name in ("boundary", "review-boundary")
+    )
+    assert boundaries == {"preview": own, "apply": own, "review": of_reviews}
+    for made in (*graph.all(ROLE), *graph.all(POLICY)):
         assert made["path"] == "/deploy/"
-    assert {policy["path"] for policy in built().all(POLICY)} == {"/deploy/"}
 
 
 def claims(**other: str) -> dict[str, str]:
@@ -860,6 +921,11 @@ def test_policies_fit_however_long_the_names_are():
             regions=[REGION, "eu-west-1", "us-east-1"],
             zone_ids=[ZONE, ZONE[::-1]],
             preview_reads_secrets=True,
+            tags={**TAGS, "ManagedBy": "pulumi"},
+            review=of_reviews(
+                function_name=f"{LONGEST_NAME}-reviews",
+                base=LONGEST_NAME.removeprefix("stromhaltig-"),
+            ),
         )
     )
     for policy in graph.all(POLICY):
@@ -981,6 +1047,281 @@ def test_every_role_of_a_program_can_be_given_the_boundary(graph):
     assert graph.one(ROLE, "bounded")["permissionsBoundary"] == own
 
 
+def review_requests(name: str, tags: Mapping[str, str]) -> Iterator[Request]:
+    """Each call that a stack like a review needs for what it is made of."""
+    for calls in (calls for entries in REVIEW_TABLE.values() for calls in entries):
+        # The key is the base's.
+        for how in BOUND if calls.service != "kms" else ():
+            for request in requests(calls, how, name, tags, REVIEW_BOUNDARY):
+                # Groups of logs, and nothing else that has logs.
+                if calls.service != "logs" or ":/ecs/" in request.resource:
+                    yield request
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def uses_of_the_base(stack: str = "staging") -> Iterator[Request]:
+    """What a review does with the stack beside which it is."""
+    name, tags = f"stromhaltig-{stack}", {**TAGS, "Environment": stack}
+    rule = {**tagged("Resource", tags), **tagged("Request", REVIEW_TAGS)}
+    yield Request(
+        action="elasticloadbalancing:CreateRule",
+        resource=_arn("elasticloadbalancing", f"listener/app/{name}-0a1b2c3/d/e"),
+        context=rule,
+    )
+    function = _arn("lambda", f"function:{name}-reviews")
+    for resource in (function, f"{function}:$LATEST"):
+        yield Request(action="lambda:InvokeFunction", resource=resource)
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        yield Request(
+            action=action,
+            resource=_arn("kms", "key/0a1b"),
+            context=of_secret("stromhaltig/pr-7/JWT_SECRET-AbCdEf", tags),
+        )
+
+
+def of_secret(secret: str, tags: Mapping[str, str] = BASE_TAGS) -> dict[str, str]:
+    """What Secrets Manager tells a key with these tags."""
+    return {
+        **tagged("Resource", tags),
+        "kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com",
+        "kms:EncryptionContext:SecretARN": _arn("secretsmanager", f"secret:{secret}"),
+    }
+
+
+def refused_to_reviews(asked: Iterable[Request]) -> list[Request]:
+    """What either the role or its boundary refuses."""
+    both = (granted(beside_staging(), "review"), review_limit())
+    return [r for r in asked if not all(allowed(statements, r) for statements in both)]
+
+
+def test_a_role_of_reviews_may_make_change_and_delete_any_of_them():
+    asked = list(review_requests("stromhaltig-pr-7", REVIEW_TAGS))
+    assert len(asked) > 50
+    assert refused_to_reviews(asked) == []
+
+
+def test_a_review_is_made_of_nothing_that_its_role_does_not_know():
+    made = review().resources
+    assert {r.type for r in made if r.type.startswith("aws:")} == REVIEW_TABLE.keys()
+
+
+def test_what_a_review_is_made_of_can_be_deployed_by_its_role():
+    made = [r for r in review().resources if r.type in WITH_ARN]
+    asked = [
+        Request(
+            action=action,
+            resource=resource.outputs["arn"],
+            context={
+                "iam:PermissionsBoundary": REVIEW_BOUNDARY,
+                "iam:PassedToService": "ecs-tasks.amazonaws.com",
+            },
+        )
+        for resource in made
+        for calls in REVIEW_TABLE[resource.type]
+        if calls.service == service_of(resource)
+        for action in calls.actions("named")
+    ]
+    assert len(asked) > 50
+    assert refused_to_reviews(asked) == []
+
+
+def test_a_role_of_reviews_uses_of_its_base_what_a_review_needs():
+    assert refused_to_reviews(uses_of_the_base()) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("iam:GetRole", f"arn:aws:iam::{ACCOUNT}:role/stromhaltig-pr-7-task-0a1b"),
+        (
+            "iam:ListInstanceProfilesForRole",
+            f"arn:aws:iam::{ACCOUNT}:role/stromhaltig-pr-7-task-0a1b",
+        ),
+        (
+            "secretsmanager:DescribeSecret",
+            _arn("secretsmanager", "secret:stromhaltig/pr-7/JWT_SECRET-AbCdEf"),
+        ),
+        ("ecs:DescribeServices", _arn("ecs", "service/stromhaltig-pr-7/x")),
+        ("elasticloadbalancing:DescribeRules", "*"),
+        ("logs:DescribeLogGroups", _arn("logs", "log-group:*")),
+    ],
+)
+def test_a_role_of_reviews_sees_how_they_are_set_up(action, resource):
+    assert refused_to_reviews([Request(action=action, resource=resource)]) == []
+
+
+@pytest.mark.parametrize("stack", ["staging", "production"])
+def test_a_role_of_reviews_changes_nothing_of_other_stacks(stack):
+    tags = {**TAGS, "Environment": stack}
+    name = f"stromhaltig-{stack}"
+    others = [
+        *(request for _, request in everything(name, tags)),
+        *(request for _, request in command_requests(name, tags)),
+    ]
+    statements = granted(beside_staging(), "review")
+    reached = {
+        request.action
+        for request in others
+        if allowed(statements, request)
+        and not re.match(r"[\w-]+:(Describe|List)", request.action)
+    }
+    # AWS knows no resource for it.
+    assert reached == {"ecs:DeregisterTaskDefinition"}
+
+
+def test_a_role_of_reviews_uses_nothing_of_production():
+    refused = refused_to_reviews(uses_of_the_base("production"))
+    assert refused == list(uses_of_the_base("production"))
+
+
+DATA_OF_THE_BASE = [
+    (
+        "secretsmanager:GetSecretValue",
+        _arn("secretsmanager", "secret:stromhaltig/staging/JWT_SECRET-AbCdEf"),
+        {},
+    ),
+    ("kms:Decrypt", _arn("kms", "key/0a1b"), of_secret("stromhaltig/staging/X-AbCdEf")),
+    ("kms:Decrypt", _arn("kms", "key/0a1b"), tagged("Resource", BASE_TAGS)),
+    ("rds:DeleteDBInstance", _arn("rds", "db:stromhaltig-staging-0a1b2c3"), {}),
+    ("rds:ModifyDBInstance", _arn("rds", "db:stromhaltig-pr-7"), {}),
+    ("s3:GetObject", "arn:aws:s3:::stromhaltig-staging-backups-0a1b/dumps/a", {}),
+    (
+        "logs:GetLogEvents",
+        _arn("logs", "log-group:/ecs/stromhaltig-staging:log-stream:ecs/app/0a"),
+        {},
+    ),
+    (
+        "elasticloadbalancing:ModifyListener",
+        _arn("elasticloadbalancing", "listener/app/stromhaltig-staging-0a/b/c"),
+        tagged("Resource", BASE_TAGS),
+    ),
+    (
+        "elasticloadbalancing:DeleteRule",
+        _arn("elasticloadbalancing", "listener-rule/app/stromhaltig-staging-0a/b/c/d"),
+        tagged("Resource", BASE_TAGS),
+    ),
+    (
+        "lambda:UpdateFunctionCode",
+        _arn("lambda", "function:stromhaltig-staging-reviews"),
+        {},
+    ),
+    (
+        "elasticloadbalancing:CreateRule",
+        _arn("elasticloadbalancing", "listener/app/stromhaltig-staging-0a/b/c"),
+        {**tagged("Resource", BASE_TAGS), **tagged("Request", BASE_TAGS)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("action", "resource", "context"), DATA_OF_THE_BASE)
+def test_neither_role_nor_tasks_of_a_review_reach_what_is_the_bases(
+    action, resource, context
+):
+    request = Request(action=action, resource=resource, context=context)
+    assert not allowed(granted(beside_staging(), "review"), request)
+    # A pull request may give its tasks a role that may all that the boundary allows.
+    assert not allowed(review_limit(), request)
+
+
+@pytest.mark.parametrize(("action", "resource", "context"), RISES)
+def test_nobody_rises_by_deploying_a_review(action, resource, context):
+    named = resource.replace(NAME, "stromhaltig-pr-7")
+    request = Request(action=action, resource=named, context=context)
+    assert not allowed(granted(beside_staging(), "review"), request)
+
+
+def test_roles_of_a_review_have_the_boundary_of_reviews_or_are_not_made():
+    def makes(boundary: str) -> bool:
+        request = Request(
+            action="iam:CreateRole",
+            resource=f"arn:aws:iam::{ACCOUNT}:role/stromhaltig-pr-7-task-0a1b2c3",
+            context={"iam:PermissionsBoundary": boundary},
+        )
+        return allowed(granted(beside_staging(), "review"), request)
+
+    assert makes(REVIEW_BOUNDARY)
+    assert not makes(
+        f"arn:aws:iam::{ACCOUNT}:policy/deploy/stromhaltig-staging-boundary"
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        (
+            "logs:PutLogEvents",
+            _arn("logs", "log-group:/ecs/stromhaltig-pr-7:log-stream:ecs/app/0a"),
+            {},
+        ),
+        (
+            "secretsmanager:GetSecretValue",
+            _arn("secretsmanager", "secret:stromhaltig/pr-7/JWT_SECRET-AbCdEf"),
+            {},
+        ),
+        (
+            "kms:Decrypt",
+            _arn("kms", "key/0a1b"),
+            of_secret("stromhaltig/pr-7/JWT_SECRET-AbCdEf"),
+        ),
+        ("ecr:BatchGetImage", _arn("ecr", "repository/stromhaltig-staging"), {}),
+        ("ecr:GetAuthorizationToken", "*", {}),
+    ],
+)
+def test_the_boundary_lets_tasks_of_a_review_start(action, resource, context):
+    request = Request(action=action, resource=resource, context=context)
+    assert allowed(review_limit(), request)
+
+
+@pytest.mark.parametrize("kind", ["stacks", "history", "backups", "locks/organization"])
+def test_the_state_of_reviews_is_written_and_no_other(kind):
+    def writes(stack: str) -> list[Request]:
+        file = f"{STATE}/.pulumi/{kind}/stromhaltig/{stack}"
+        calls = ("GetObject", "PutObject", "DeleteObject")
+        return [Request(action=f"s3:{call}", resource=file) for call in calls]
+
+    assert refused_to_reviews(writes("pr-7.json")) == []
+    assert refused_to_reviews(writes("pr-7/0a1b.json")) == []
+    other = writes("production.json")
+    assert refused_to_reviews(other) == other
+    assert refused_to_reviews(writes("staging.json"))[-2:] == writes("staging.json")[1:]
+
+
+def test_of_the_bases_state_reviews_read_the_outputs():
+    folder = f"{STATE}/.pulumi"
+    read = [
+        Request(action="s3:ListBucket", resource=STATE),
+        Request(action="s3:GetObject", resource=f"{folder}/meta.yaml"),
+        Request(
+            action="s3:GetObject", resource=f"{folder}/stacks/stromhaltig/staging.json"
+        ),
+        Request(action="kms:Decrypt", resource=STATE_KEY),
+    ]
+    assert refused_to_reviews(read) == []
+    history = f"{folder}/history/stromhaltig/staging/staging-1.history.json"
+    hidden = [Request(action="s3:GetObject", resource=history)]
+    assert refused_to_reviews(hidden) == hidden
+
+
+def test_reviews_are_deployed_from_their_environment_whatever_the_branch():
+    own = "repo:stromdao/stromhaltig:environment:review"
+    assert admits(beside_staging(), "review", sub=own, ref="refs/pull/7/merge")
+    assert not admits(beside_staging(), "review", sub=PULL_REQUEST)
+    assert not admits(
+        beside_staging(), "review", sub="repo:stromdao/stromhaltig:environment:staging"
+    )
+    for kind in ("apply", "preview"):
+        assert not admits(beside_staging(), kind, sub=own)
+
+
+def test_a_stack_without_reviews_has_no_role_for_them(graph):
+    outputs = graph.build(roles)
+    assert outputs["review_role_arn"] is None
+    assert [r.name for r in graph.all(ROLE)] == [f"{NAME}-preview", f"{NAME}-apply"]
+
+
 def test_a_preview_knows_every_policy(graph):
     graph.build(roles, preview=True)
     assert len(graph.all(POLICY)) == len(built().all(POLICY))
@@ -994,6 +1335,8 @@ def test_a_preview_knows_every_policy(graph):
         ({"repository": "stromdao/*"}, "OWNER/NAME"),
         ({"preview_environment": "production"}, "rights to deploy"),
         ({"environment": "prod*"}, "no single name"),
+        ({"review": of_reviews(environment="pr-*")}, "no single name"),
+        ({"review": of_reviews(environment="production")}, "that of another role"),
         ({"environment": ""}, "no single name"),
         ({"branch": "*"}, "no single name"),
         ({"tags": {}}, "tags, regions"),

@@ -18,6 +18,8 @@ FUNCTION = "aws:lambda/function:Function"
 INVOCATION = "aws:lambda/invocation:Invocation"
 LISTENER = "aws:lb/listener:Listener"
 PASSWORD = "random:index/randomPassword:RandomPassword"
+POLICY = "aws:iam/policy:Policy"
+ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 RULE = "aws:lb/listenerRule:ListenerRule"
 SECRET = "aws:secretsmanager/secret:Secret"
@@ -83,6 +85,33 @@ def test_all_of_a_review_may_go_at_once(graph):
     assert {s["recoveryWindowInDays"] for s in graph.all(SECRET)} == {0}
     assert graph.one(TASK)["skipDestroy"] is False
     assert graph.exports["protected"] is False
+
+
+GITHUB = {
+    "repository": "stromdao/stromhaltig",
+    "state_bucket": "stromhaltig-state",
+    "state_key_arn": "arn:aws:kms:eu-central-1:123456789012:key/"
+    "0a1b2c3d-0000-0000-0000-000000000000",
+}
+
+
+def test_a_base_that_github_deploys_has_a_role_for_reviews():
+    base = deploy("staging", github=GITHUB)
+    made = base.exports["deploy_roles"]
+    assert made.keys() == {"preview", "apply", "review"}
+    trust = next(r for r in base.all(ROLE) if r.outputs["arn"] == made["review"])
+    assert ":environment:review" in trust["assumeRolePolicy"]
+    alone = deploy("staging", github=GITHUB, reviews=None)
+    assert alone.exports["deploy_roles"].keys() == {"preview", "apply"}
+
+
+def test_roles_of_a_review_have_the_boundary_that_its_base_lends():
+    base = deploy("staging", github=GITHUB)
+    boundary = base.one(POLICY, "stromhaltig-staging-review-boundary").outputs["arn"]
+    bound = review(base=base.exports).all(ROLE)
+    assert [role["permissionsBoundary"] for role in bound] == 2 * [boundary]
+    free = review(base=deploy("staging").exports).all(ROLE)
+    assert [role.get("permissionsBoundary") for role in free] == 2 * [None]
 
 
 def test_its_host_name_leads_to_its_tasks(graph, staging):

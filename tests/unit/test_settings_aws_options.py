@@ -353,6 +353,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         'github.preview_environment: "test" deploys: a preview in it could deploy '
         "too. Choose another",
     ),
+    *(
+        (
+            {
+                "github": {**GITHUB, "review_environment": name},
+                "reviews": {},
+                "domain": DOMAIN,
+            },
+            f'github.review_environment: "{name}" is that of another role, whose '
+            "rights a pull request's stack would get. Choose another",
+        )
+        for name in ("test", "test-preview")
+    ),
     # Budget.
     (
         {

@@ -36,7 +36,7 @@ GITHUB = {
 
 BUILDS: Mapping[str, Callable[..., Graph]] = {
     "production": lambda **given: deploy("production", **given),
-    "staging": lambda **given: deploy("staging", **given),
+    "staging": lambda **given: deploy("staging", github=GITHUB, **given),
     "review": review,
     "everything": lambda **given: everything(github=GITHUB, **given),
 }
