@@ -388,7 +388,8 @@ def _review_stacks() -> list[ReviewStack]:
     from ops.ci import reaper
 
     found = []
-    for stack in reaper.review_stacks(_pulumi_json("stack", "ls", "--json")):
+    listed = _pulumi_json("stack", "ls", "--json", "--tag", "=".join(reaper.STACK_TAG))
+    for stack in reaper.review_stacks(listed):
         try:
             state = _pulumi_json("stack", "export", "--stack", stack.name)
         except GraphError:

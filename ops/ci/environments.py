@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 
 from ops.ci.markdown import code
+from ops.ci.reaper import STACK_TAG
 from ops.ci.redaction import redact
 from ops.errors import FailedError, OpsError
 from ops.stack import Stack, project
@@ -45,6 +46,7 @@ def up(name: str, secrets_provider: str) -> Environment:
         *("stack", "select", "--create", name),
         *("--secrets-provider", secrets_provider),
     )
+    _demand("stack", "tag", "set", *STACK_TAG, "--stack", name)
     _demand("up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", name)
     stack = Stack(name)
     url = str(stack.outputs["url"])

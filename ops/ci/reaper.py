@@ -19,6 +19,13 @@ PERSIST_LABEL = "persist"
 MAX_AGE = timedelta(hours=72)
 """How long an environment stays that nobody updates and that has no last day."""
 
+STACK_TAG = ("purpose", "review")
+"""Tag, of Pulumi and not of AWS, by which environments are listed.
+
+Without it every stack's state would have to be read, which whoever deploys reviews may
+not.
+"""
+
 EXPIRES = "Expires"
 """Tag that says from when on an environment may be taken down."""
 

@@ -299,7 +299,7 @@ class TestReap:
 
     def test_only_stacks_of_this_project_are_listed(self, asked) -> None:
         run("reap", "--dry-run")
-        assert "stack ls --json --non-interactive" in asked()
+        assert "stack ls --json --tag purpose=review --non-interactive" in asked()
 
     def test_one_that_is_gone_already_is_no_error(self, asked, pulumi, job) -> None:
         pulumi(destroy=(6, "error: no stack named 'pr-3' found"))
@@ -371,10 +371,14 @@ class TestReview:
 
     def test_one_that_does_not_come_up_says_why(self, pulumi, job: Path) -> None:
         (job / "Pulumi.pr-9.yaml").write_text("config: {}\n")
-        pulumi(stack_select="", up=(255, f"error: quota of {ACCOUNT} is full"))
+        full = (255, f"error: quota of {ACCOUNT} is full")
+        asked = pulumi(stack_select="", stack_tag="", up=full)
         done = run("review", "up", "--pull-request", "9")
         assert done.exit_code == 1
         assert "pulumi up --yes: error: quota of [account] is full" in done.output
+        # Half of it may be there: the reaper has to find it.
+        tagged = [line for line in asked() if line.startswith("stack tag set")]
+        assert tagged[0].startswith("stack tag set purpose review --stack pr-9")
 
 
 class TestNotify:
