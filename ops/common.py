@@ -61,16 +61,18 @@ def stack_files(incomplete: str) -> list[str]:
     return [stack for stack in stacks if stack.startswith(incomplete)]
 
 
-OfStackOption = Annotated[
-    str,
-    typer.Option(
+def stack_option(says: str) -> Any:
+    """The option of commands that operate a stack, which the shell completes."""
+    return typer.Option(
         "--stack",
         "-s",
         envvar="STROMHALTIG_STACK",
-        help="Which stack, as Pulumi knows it.",
+        help=says,
         autocompletion=stack_files,
-    ),
-]
+    )
+
+
+OfStackOption = Annotated[str, stack_option("Which stack, as Pulumi knows it.")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="For programs: JSON, and nothing else.")
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.common import stack_files
+from ops.common import stack_option
 from ops.errors import OpsError
 
 if TYPE_CHECKING:
@@ -18,14 +18,7 @@ if TYPE_CHECKING:
     from ops.stack import Stack
 
 TargetStackOption = Annotated[
-    str | None,
-    typer.Option(
-        "--stack",
-        "-s",
-        envvar="STROMHALTIG_STACK",
-        help="Whose database, by the name that Pulumi knows.",
-        autocompletion=stack_files,
-    ),
+    str | None, stack_option("Whose database, by the name that Pulumi knows.")
 ]
 AddressEnvOption = Annotated[
     str | None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.common import FAILED, JsonOption, print_json, say
+from ops.common import FAILED, JsonOption, print_json, say, stack_option
 
 if TYPE_CHECKING:
     from ops.checkup import Check
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 WhichOption = Annotated[
     str | None,
-    typer.Option(
-        "--stack",
-        "-s",
-        envvar="STROMHALTIG_STACK",
-        help="Look at this stack too; default: at this machine only.",
-    ),
+    stack_option("Look at this stack too; default: at this machine only."),
 ]
 
 

@@ -21,8 +21,8 @@ from ops.common import (
     print_json,
     print_table,
     say,
+    stack_option,
 )
-from ops.db_target import TargetStackOption
 from ops.errors import NotOfferedError, OpsError
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 KEEP_DAYS = 7
 """How long archives are kept; the guide's section "File Backup"."""
 
+UploadsStackOption = Annotated[
+    str | None, stack_option("Whose uploads, by the name that Pulumi knows.")
+]
 DirectoryOption = Annotated[
     Path | None,
     typer.Option(
@@ -54,7 +57,7 @@ app = typer.Typer(no_args_is_help=True, help="Uploaded files: backup and restore
 
 @app.command()
 def backup(
-    stack: TargetStackOption = None,
+    stack: UploadsStackOption = None,
     directory: DirectoryOption = None,
     store: StoreOption = None,
     keep_days: Annotated[
@@ -82,7 +85,7 @@ def backup(
 
 @app.command("list")
 def list_archives(
-    stack: TargetStackOption = None,
+    stack: UploadsStackOption = None,
     directory: DirectoryOption = None,
     store: StoreOption = None,
     verify: Annotated[
@@ -119,7 +122,7 @@ def restore(
     archive: Annotated[
         str, typer.Argument(help="Name of an archive, part of it, or `latest`.")
     ],
-    stack: TargetStackOption = None,
+    stack: UploadsStackOption = None,
     directory: DirectoryOption = None,
     store: StoreOption = None,
     replace: Annotated[
