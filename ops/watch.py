@@ -20,13 +20,14 @@ from ops.common import (
     OfStackOption,
     YesOption,
     confirm,
+    of_a_library,
     print_json,
     say,
 )
 from ops.errors import FailedError, OpsError
 
 if TYPE_CHECKING:
-    from ops.platforms.platform import Fact, Measure
+    from ops.platforms.platform import Fact, Measure, Platform
     from ops.stack import Stack
 
 _STYLES = {"ok": "green", "warning": "yellow", "error": "red", "unknown": "dim"}
@@ -52,9 +53,10 @@ def status(stack: OfStackOption, as_json: JsonOption = False) -> None:
     from ops.stack import Stack
 
     opened = Stack(stack)
+    platform = platform_of(opened)
     facts = [
         *_release(opened),
-        *platform_of(opened).status(),
+        *_platform(platform),
         *_health(opened),
         *_lock(opened),
         *_cost(stack),
@@ -314,6 +316,19 @@ def _release(stack: Stack) -> list[Fact]:
     newest = known[0]
     says = f"{newest.label} of {newest.at} by {newest.who}: {newest.image}"
     return [Fact("release", State.OK, says)]
+
+
+def _platform(platform: Platform) -> list[Fact]:
+    """What the platform says; that it says nothing hides nothing else."""
+    from ops.platforms.platform import Fact, State
+
+    try:
+        return platform.status()
+    except Exception as error:
+        told = str(error) if isinstance(error, OpsError) else of_a_library(error)
+        if told is None:
+            raise
+        return [Fact("platform", State.ERROR, told)]
 
 
 def _health(stack: Stack) -> list[Fact]:

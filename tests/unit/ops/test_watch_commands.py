@@ -56,6 +56,22 @@ def test_status_shows_release_platform_and_health(platform):
     assert "r7 of 2026-11-29T20:00:00+00:00 by ada" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "error", [OpsError("no way to the host"), OSError(113, "No route to host")]
+)
+def test_a_platform_that_is_out_of_reach_hides_nothing_else(
+    platform, monkeypatch, error
+):
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(platform, "status", fail)
+    done = run("status")
+    assert done.exit_code == 1
+    lines = [line.split()[:2] for line in done.stdout.splitlines()]
+    assert lines[-2:] == [["error", "platform"], ["ok", "health"]]
+
+
 def test_status_ends_with_1_when_something_is_in_error_and_says_what_to_do(platform):
     platform.facts = [Fact("alarms", State.ERROR, "2 ring", "look at the dashboard")]
     done = run("status")
