@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -53,18 +53,22 @@ def audited(
     now = datetime.now(UTC)
     act = Act(command, now.isoformat(), who_am_i(), pipeline_run(), dict(details or {}))
     name = f"{PREFIX}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}.json"
-    records.put(name, [_written(act)])
     began = time.monotonic()
-    try:
-        yield act
-        act.outcome = "done"
-    except BaseException as error:
-        act.outcome = _outcome(error)
-        act.message = "" if isinstance(error, typer.Exit) else str(error)
-        raise
-    finally:
+
+    def note(outcome: str) -> None:
+        act.outcome = outcome
         act.seconds = round(time.monotonic() - began, 1)
         records.put(name, [_written(act)])
+
+    note("begun")
+    try:
+        yield act
+    except BaseException as error:
+        act.message = "" if isinstance(error, typer.Exit) else str(error)
+        with suppress(Exception):  # the first error is the one to tell
+            note(_outcome(error))
+        raise
+    note("done")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -124,9 +124,12 @@ class Lock:
         try:
             with held.renewing(self._renewal.total_seconds()):
                 yield held
-        finally:
-            # Not before the last renewal, which would bring the lock back.
-            self._release(mine)
+        except BaseException:
+            with suppress(Exception):  # the first error is the one to tell
+                self._release(mine)
+            raise
+        # Not before the last renewal, which would bring the lock back.
+        self._release(mine)
 
     def release_dead(self) -> Holder | None:
         """Free the lock of somebody who is gone; who it was, or None when it was free.

@@ -75,3 +75,26 @@ def test_an_operation_has_the_lock_and_is_recorded(tmp_path):
             pytest.fail("two at once")
     assert Lock(stack.records).holder() is None
     assert [act.command for act in acts(stack.records, 9)] == ["deploy"]
+
+
+def test_records_out_of_reach_hide_no_error(tmp_path, monkeypatch):
+    stack = FakeStack(tmp_path)
+
+    def lost(*_: object) -> None:
+        raise OSError("no way to the bucket")
+
+    def work() -> None:
+        monkeypatch.setattr(FolderStore, "put", lost)
+        monkeypatch.setattr(FolderStore, "delete", lost)
+        raise FailedError("half-way")
+
+    with pytest.raises(FailedError, match="half-way"), operation(stack, "deploy"):
+        work()
+
+
+def test_that_a_success_could_not_be_recorded_is_told(records, monkeypatch):
+    def lost(*_: object) -> None:
+        raise OSError("no way to the bucket")
+
+    with pytest.raises(OSError, match="no way"), audited(records, "deploy"):
+        monkeypatch.setattr(FolderStore, "put", lost)
