@@ -201,7 +201,7 @@ def reported() -> Iterator[None]:
         raise typer.Exit(FAILED) from None
     except OpsError as error:
         refuse(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the second is of a hidden prompt
         complain("Interrupted.")
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:

@@ -66,6 +66,7 @@ def test_a_name_has_to_be_typed_as_it_is(terminal):
         (NotOfferedError("not here"), 2),
         (FailedError("half-way"), 1),
         (KeyboardInterrupt(), 130),
+        (typer.Abort(), 130),
     ],
 )
 def test_errors_end_with_their_exit_code(capsys, error, code):
