@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from typer.testing import CliRunner, Result
 from ops.ci.redaction import redact
 from ops.cli import app
 from ops.errors import OpsError
+from ops.review import TEMPLATE, prepare
 from ops.stack import Stack
 from rehearsal.stack_file import YamlFile
 from tests.fakes import ACCOUNT
@@ -213,27 +215,23 @@ def test_the_image_that_runs_is_promoted_by_its_digest(stack: Stack) -> None:
 
 
 @pytest.fixture
-def prepare(stack: Stack, file: Path) -> Iterator[Callable[[], str]]:
+def prepare_file(stack: Stack) -> Iterator[Callable[[], str]]:
     """Write the stack file of a pull request, as on a runner that has only the clone.
 
-    A stack with a network of its own stands in for one beside a base.
+    Its time was over long ago.
     """
     name = "pr-7"
-    copy = stack.folder / f"Pulumi.{name}.yaml"
+    file = stack.folder / f"Pulumi.{name}.yaml"
+    shutil.copy(ROOT / TEMPLATE, stack.folder)
 
-    def prepare() -> str:
-        content = YamlFile.read(file)
-        tags = ("config", "aws:defaultTags", "tags")
-        content.put((*tags, "Environment"), name)
-        content.put((*tags, "Expires"), "2020-01-01T00:00:00Z")
-        content.remove("config", "stromhaltig:domain")
-        content.remove("config", "stromhaltig:secrets")
-        content.remove("encryptionsalt")
-        content.write(copy)
+    def prepare_file() -> str:
+        file.unlink(missing_ok=True)
+        expired = datetime(2020, 1, 1, tzinfo=UTC)
+        prepare(7, stack.outputs["release"], expired, stack.folder)
         return name
 
-    yield prepare
-    copy.unlink(missing_ok=True)
+    yield prepare_file
+    file.unlink(missing_ok=True)
 
 
 def encryption(stack: Stack, name: str) -> Any:
@@ -254,7 +252,7 @@ def stacks(stack: Stack) -> set[str]:
 
 def test_an_environment_comes_up_and_is_reaped_when_its_time_is_over(
     stack: Stack,
-    prepare: Callable[[], str],
+    prepare_file: Callable[[], str],
     tmp_path: Path,
     summary: Path,
     github: FakeGitHub,
@@ -263,13 +261,13 @@ def test_an_environment_comes_up_and_is_reaped_when_its_time_is_over(
     up = ("review", "up", "--pull-request", "7", "--output", str(comment))
     encrypted = []
     for _ in range(2):  # the second is a push to the pull request
-        prepared = prepare()
+        prepared = prepare_file()
         done = run(*up)
         assert done.exit_code == 0, done.output
         encrypted.append(encryption(stack, prepared))
     assert encrypted[0] == encrypted[1]
     url = done.stdout.strip()
-    assert url.startswith("http://stromhaltig-pr-7")
+    assert url == "https://pr-7.staging.stromhaltig.de"
     published = run(
         *("publish", str(comment), "--pull-request", "7", "--topic", "review"),
         *("--link", url),
