@@ -152,10 +152,16 @@ cd "$1" && exec tar --exclude='./.incoming.*' --exclude='./.replaced.*' -cf - .
 _CHANGED = 1  # tar: a file changed meanwhile. Somebody is uploading.
 
 # What is there stays until everything has arrived. Then names are moved: the app
-# misses files for a moment, and none for long.
+# misses files for a moment, and none for long. Whatever ends that, they come back: at
+# once, or when the next one begins.
 _UNPACK = """
 set -eu
 cd "$1"
+for left in .replaced.*; do
+  [ -d "$left" ] || continue
+  cp -alf "$left/." .
+  rm -rf "$left"
+done
 rm -rf .incoming.*
 mkdir ".incoming.$2"
 tar --numeric-owner -xpf - -C ".incoming.$2"
@@ -165,11 +171,16 @@ set -eu
 cd "$1"
 if [ "$3" = replace ]; then
   mkdir ".replaced.$2"
+  trap 'cp -alf ".replaced.$2/." . && rm -rf ".replaced.$2"' EXIT
   find . -mindepth 1 -maxdepth 1 ! -name '.incoming.*' ! -name '.replaced.*' \\
     -exec mv -t ".replaced.$2" {} +
 fi
 cp -alf ".incoming.$2/." .
-rm -rf .replaced.*
+if [ "$3" = replace ]; then
+  trap - EXIT
+  mv ".replaced.$2" ".incoming.$2.old"
+  rm -rf ".incoming.$2.old"
+fi
 """
 _TAR_END = bytes(1024)
 """What a tar archive ends with; without it, it may have been cut off anywhere."""
