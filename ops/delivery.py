@@ -45,6 +45,13 @@ class RollOutError(FailedError):
         self.rolled_back = rolled_back
 
 
+class UnknownOutcomeError(FailedError):
+    """The program ran, and the platform does not say whether what it asked for serves.
+
+    Nothing is taken back on a guess.
+    """
+
+
 @dataclass(frozen=True)
 class Image:
     """The `image` setting of a stack: one of the two."""
@@ -75,6 +82,8 @@ def set_image(stack: Stack, image: Image) -> None:
 def wanting(stack: Stack, ref: str | None) -> Iterator[Image]:
     """Let the stack's file name an image; the one before again when the block fails.
 
+    What is not known to have failed stays named, for it may serve.
+
     ref: None for what the file names already.
     """
     before = image_setting(stack)
@@ -84,6 +93,8 @@ def wanting(stack: Stack, ref: str | None) -> Iterator[Image]:
     set_image(stack, Image(ref, None))
     try:
         yield before
+    except UnknownOutcomeError:
+        raise
     except BaseException:
         set_image(stack, before)
         raise
@@ -135,7 +146,8 @@ def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
 
     Pulumi's own success is no proof: ECS may have gone back to the old version.
 
-    Raises RollOutError with reasons and the last lines of the new version's log.
+    Raises RollOutError with reasons and the last lines of the new version's log,
+    UnknownOutcomeError when the platform does not answer.
     """
     with steps.step("update") as facts:
         try:
@@ -146,21 +158,36 @@ def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
             say("The update stopped half-way. Deploy again, or: stromhaltig rollback")
             raise
     with steps.step("roll-out") as facts:
-        verdict = platform_of(stack).verdict(before)
+        verdict = _judged(stack, before)
         if not verdict.serves:
             raise RollOutError(_told(verdict), rolled_back=verdict.rolled_back)
         facts.append(verdict.says)
     return verdict
 
 
-def prove(stack: Stack, steps: Steps, url: str | None = None) -> health.Health:
-    """Ask the app from outside until it is well.
+def _judged(stack: Stack, before: Running | None) -> Verdict:
+    try:
+        return platform_of(stack).verdict(before)
+    except Exception as trouble:
+        told = of_a_library(trouble) or str(trouble)
+        raise UnknownOutcomeError(
+            f"The update is made, and nobody knows whether it serves: {told} Look: "
+            f"stromhaltig status --stack {stack.name}. To go back: stromhaltig "
+            f"rollback --stack {stack.name}"
+        ) from trouble
+
+
+def prove(stack: Stack, steps: Steps, url: str | None = None) -> None:
+    """Ask the app from outside until it is well, if the stack says where.
 
     url: default the stack's own, or the variable STROMHALTIG_HEALTH_URL.
 
     Raises RollOutError when it does not become well.
     """
-    address = health.url_of(stack.outputs, url or os.environ.get(health.URL))
+    address = url or os.environ.get(health.URL) or stack.outputs.get("health_url")
+    if not address:
+        say("The stack has no health_url, so nobody was asked.")
+        return
     with steps.step("health from outside") as facts:
         found = health.until_well(
             address, token=os.environ.get(health.TOKEN), patience=HEALTH_PATIENCE
@@ -168,7 +195,6 @@ def prove(stack: Stack, steps: Steps, url: str | None = None) -> health.Health:
         if not found.well:
             raise RollOutError(f"{address} is not well: {found}")
         facts.append(f"{address}: {found}")
-    return found
 
 
 def go_back(stack: Stack, steps: Steps, ref: str, url: str | None = None) -> None:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ops.common import say
@@ -29,6 +29,12 @@ RESTORE_SECONDS = 7200.0
 
 SCRATCH_TAG = "stromhaltig:scratch"
 """On servers that are gone after the command that made them, or should be."""
+
+UNDO = "before-"
+"""How names begin of what is taken before a deployment, a migration, a rollback."""
+
+KEEP_DAYS = 30
+"""How long those are kept; the guide's section "Database Backup" keeps so many days."""
 
 POLL_SECONDS = 15.0
 
@@ -117,7 +123,29 @@ def snapshot(account: Account, name: str) -> str:
             + ("a failure" if state else f"not ready after {patience:.0f} s")
             + f". Look: aws rds describe-db-snapshots --db-snapshot-identifier {full}"
         )
+    _expire(account, full)
     return full
+
+
+def _expire(account: Account, newest: str) -> None:
+    """Delete what was kept to undo deployments of long ago, now that there is a newer.
+
+    Nobody else's snapshots, and none that somebody took by hand: RDS keeps a limited
+    number of them, and each is paid for.
+    """
+    from botocore.exceptions import ClientError
+
+    oldest = datetime.now(UTC) - timedelta(days=KEEP_DAYS)
+    for one in snapshots(account):
+        stale = one.at < oldest and one.name != newest
+        if not stale or not one.name.startswith(f"{account['database']}-{UNDO}"):
+            continue
+        try:
+            account.client("rds").delete_db_snapshot(DBSnapshotIdentifier=one.name)
+        except ClientError as error:
+            say(f"    snapshot {one.name} is old and stays: {code(error)}")
+        else:
+            say(f"    snapshot {one.name} of {one.at:%Y-%m-%d} deleted")
 
 
 def snapshots(account: Account) -> list[Snapshot]:

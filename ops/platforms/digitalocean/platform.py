@@ -194,12 +194,17 @@ class DigitalOcean:
         By the stack file, as a deployment in the meantime would otherwise open the
         site: it sends the whole spec.
 
-        Raises FailedError when Pulumi does not come to an end.
+        Raises OpsError when the stack file asks for more that would lose data,
+        FailedError when Pulumi does not come to an end.
         """
+        from ops.changes import Summary
+        from ops.delivery import demand_harmless
+
         if on:
             self._stack.set(_SETTING, "false")
         else:
             self._stack.unset("maintenance")
+        demand_harmless(self._stack, Summary(self._stack.preview()))
         self._stack.up()
 
     def database(self, *, admin: bool = False) -> AbstractContextManager[Address]:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from typer.testing import CliRunner
 
 import ops.stack
@@ -464,3 +464,26 @@ def test_releases_are_listed_newest_first(twice):
 def test_without_releases_it_is_said_how_they_come(scene):
     scene.stack.records.delete("releases/000001.json")
     assert "stromhaltig deploy" in scene.run("releases").stderr
+
+
+def test_a_platform_that_does_not_answer_is_no_reason_to_go_back(scene, monkeypatch):
+    def fail(before: Running | None) -> Verdict:
+        raise EndpointConnectionError(endpoint_url="https://ecs.invalid")
+
+    monkeypatch.setattr(scene.platform, "verdict", fail)
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert "nobody knows whether it serves" in done.stderr
+    assert "stromhaltig rollback --stack staging" in done.stderr
+    # It may serve, so the file goes on naming it.
+    assert scene.image == image("b")
+    assert len(scene.stack.ups) == 1
+    assert scene.labels == ["r1"]
+
+
+def test_a_stack_that_says_nowhere_to_ask_is_not_asked(scene):
+    scene.stack.outputs["health_url"] = None
+    scene.healths = [UNWELL]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 0
+    assert "The stack has no health_url, so nobody was asked." in done.stderr

@@ -144,6 +144,35 @@ def test_a_name_is_written_as_rds_takes_it(aws, platform):
     assert name == f"{LIVE}-r12-2026-11-29T22-00"
 
 
+def test_old_snapshots_of_deployments_go_once_there_is_a_newer_one(
+    aws, platform, capsys
+):
+    old = datetime.now(UTC) - timedelta(days=31)
+    young = datetime.now(UTC) - timedelta(days=29)
+    made = {
+        f"{LIVE}-before-deploy-1": old,
+        f"{LIVE}-before-migrate-2": old,
+        f"{LIVE}-before-deploy-3": young,
+        f"{LIVE}-before-deploy-4": datetime.now(UTC),
+        f"{LIVE}-final": old,
+        f"{LIVE}-by-hand": old,
+        f"rds:{LIVE}-before-deploy": old,
+    }
+    listed = snapshots(*made)
+    for one in listed["DBSnapshots"]:
+        one["SnapshotCreateTime"] = made[one["DBSnapshotIdentifier"]]
+    aws.on("rds.DescribeDBSnapshots", snapshots(f"{LIVE}-before-deploy-4"), listed)
+    aws.on("rds.DeleteDBSnapshot", {}, error("AccessDenied"))
+    assert platform.snapshot("before-deploy-4") == f"{LIVE}-before-deploy-4"
+    assert {a["DBSnapshotIdentifier"] for a in aws.asked("rds.DeleteDBSnapshot")} == {
+        f"{LIVE}-before-deploy-1",
+        f"{LIVE}-before-migrate-2",
+    }
+    said = capsys.readouterr().err
+    assert "deleted" in said
+    assert "is old and stays: AccessDenied" in said
+
+
 def test_a_snapshot_that_failed_is_told(aws, platform):
     aws.on("rds.DescribeDBSnapshots", snapshots("x", state="failed"))
     with pytest.raises(FailedError, match="is a failure"):

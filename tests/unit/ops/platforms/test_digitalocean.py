@@ -25,6 +25,7 @@ from ops.platforms.digitalocean import DigitalOcean
 from ops.platforms.digitalocean.api import Api
 from ops.platforms.digitalocean.deployments import parsed
 from ops.platforms.platform import LogQuery, Running, State
+from ops.stack import Change
 
 TOKEN = "dop_v1_never-to-be-seen"
 APP = "4f6c71e2-1e90-4762-9fee-6cc4a0a9f2cf"
@@ -102,6 +103,11 @@ class Stack:
 
     def unset(self, path: str) -> None:
         self.done.append(f"unset {path}")
+
+    planned: list[Change] = field(default_factory=list)
+
+    def preview(self) -> list[Change]:
+        return self.planned
 
     def up(self) -> None:
         self.done.append("up")
@@ -559,6 +565,14 @@ def test_maintenance_goes_through_the_program(cloud, stack, platform):
         "unset maintenance",
         "up",
     ]
+
+
+def test_maintenance_takes_nothing_else_along_that_loses_data(stack, platform):
+    database = "digitalocean:index/databaseCluster:DatabaseCluster"
+    stack.planned = [Change("replace", database, "db", holds_data=True)]
+    with pytest.raises(OpsError, match=f"holds data: {database} db"):
+        platform.set_maintenance(True)
+    assert "up" not in stack.done
 
 
 @pytest.mark.parametrize(
