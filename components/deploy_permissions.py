@@ -373,8 +373,8 @@ _USED_BY_COMMANDS = ("servicequotas:GetServiceQuota",)
 def operations(stack: Stack) -> list[Statement]:
     """What commands do beside `pulumi up`, with what they name in `ops.platforms.aws`.
 
-    - `deploy` and `rollback` read why tasks failed, and run one-off tasks: the state
-      of the migrations, a dump or a snapshot before.
+    - `deploy` and `rollback` read why tasks failed, run one-off tasks (the state of
+      the migrations, a dump), and delete the snapshots of deployments long ago.
     - `db drill` reads dumps, and restores into a server beside the stack's.
     - `doctor`, `status` and `watch` read figures, quotas, logs, and whether the image
       is there.
@@ -425,6 +425,10 @@ def operations(stack: Stack) -> list[Statement]:
             ["rds:RestoreDBInstanceFromDBSnapshot"],
             own("rds", "snapshot:awsbackup:*"),
             {"StringEquals": {**stack.regional, **stack.tagged}},
+        ),
+        # What earlier deployments could have been undone with, and nobody else's.
+        allow(
+            ["rds:DeleteDBSnapshot"], own("rds", f"snapshot:{name}*-before-*"), inside
         ),
         # Of the server whose past it is, and of the new one.
         allow(

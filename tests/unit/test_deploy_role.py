@@ -428,6 +428,12 @@ def command_requests(
         ("deploy", "ecs:DescribeTasks", [task], {}),
         ("deploy", "rds:CreateDBSnapshot", [live, f"snapshot:{name}-0a1b2c3-x"], made),
         ("deploy", "rds:AddTagsToResource", [f"snapshot:{name}-0a1b2c3-x"], made),
+        (
+            "deploy",
+            "rds:DeleteDBSnapshot",
+            [f"snapshot:{name}-0a1b2c3-before-deploy-20261029-120000"],
+            {},
+        ),
         ("rollback", "ecs:UpdateService", [f"service/{name}/{name}"], cluster),
         ("rollback", "ecs:ListServiceDeployments", [f"service/{name}/{name}"], {}),
         (
@@ -537,6 +543,13 @@ def test_a_task_is_started_in_the_stacks_cluster_only():
 def test_a_snapshot_is_restored_beside_the_live_server_only():
     live = f"arn:aws:rds:{REGION}:{ACCOUNT}:db:{NAME}-0a1b2c3"
     request = Request(action="rds:RestoreDBInstanceFromDBSnapshot", resource=live)
+    assert not allowed(granted(built(), "apply"), request)
+
+
+@pytest.mark.parametrize("kept", ["final", "by-hand", "before"])
+def test_no_snapshot_is_deleted_but_those_of_deployments(kept):
+    snapshot = f"arn:aws:rds:{REGION}:{ACCOUNT}:snapshot:{NAME}-0a1b2c3-{kept}"
+    request = Request(action="rds:DeleteDBSnapshot", resource=snapshot)
     assert not allowed(granted(built(), "apply"), request)
 
 
