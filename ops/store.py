@@ -108,23 +108,28 @@ class FolderStore:
         """Write beside the place, then move there."""
         path = self._path(name)
         size = 0
-        with self._written(path) as (partial, descriptor):
-            with os.fdopen(descriptor, "wb") as file:
-                for chunk in chunks:
-                    size += file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
+        with (
+            self._written(path) as (partial, descriptor),
+            os.fdopen(descriptor, "wb") as file,
+        ):
+            for chunk in chunks:
+                size += file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+            # Still open, and so locked: it is nobody's to sweep up.
             partial.replace(path)
         return size
 
     def create(self, name: str, content: bytes) -> bool:
         """Write beside the place, then link: of several one succeeds."""
         path = self._path(name)
-        with self._written(path) as (partial, descriptor):
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        with (
+            self._written(path) as (partial, descriptor),
+            os.fdopen(descriptor, "wb") as file,
+        ):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
             try:
                 path.hardlink_to(partial)
             except FileExistsError:
@@ -174,12 +179,16 @@ class _Partial:
     """
 
     def __init__(self, path: Path) -> None:
-        self._partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+        self._path = path
+        self._partial = path
 
     def __enter__(self) -> tuple[Path, int]:
         self._sweep()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         while True:
+            # Another name each time: who sweeps the one before must not meet this.
+            name = f"{self._path.name}.{secrets.token_hex(4)}{_PARTIAL}"
+            self._partial = self._path.with_name(name)
             descriptor = os.open(self._partial, flags, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             # Somebody may have swept it up before it was locked.
@@ -188,7 +197,7 @@ class _Partial:
             os.close(descriptor)
 
     def _sweep(self) -> None:
-        for left in self._partial.parent.glob(f"*{_PARTIAL}"):
+        for left in self._path.parent.glob(f"*{_PARTIAL}"):
             # Locked, gone meanwhile, or not ours: all of no account.
             with suppress(OSError), left.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import stat
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -49,21 +51,32 @@ def test_a_file_is_its_owners_only(folder, tmp_path):
         assert stat.S_IMODE(mode) == 0o600
 
 
-def test_of_several_who_create_a_file_one_does(folder):
-    results: list[bool] = []
-    start = threading.Barrier(8)
+def at_once(number: int, work: Callable[[int], object]) -> None:
+    """Do something in several threads that start together; none may fail."""
+    start = threading.Barrier(number)
 
-    def create(number: int) -> None:
+    def begin(which: int) -> object:
         start.wait()
-        results.append(folder.create("lock", str(number).encode()))
+        return work(which)
 
-    threads = [threading.Thread(target=create, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(number) as pool:
+        for done in [pool.submit(begin, which) for which in range(number)]:
+            done.result()
+
+
+@pytest.mark.parametrize("turn", range(10))
+def test_of_several_who_create_a_file_one_does(folder, turn):
+    results: list[bool] = []
+    at_once(8, lambda n: results.append(folder.create("lock", str(n).encode())))
     assert sorted(results) == [False] * 7 + [True]
     assert [entry.name for entry in folder.entries()] == ["lock"]
+
+
+def test_several_who_write_at_once_do_not_sweep_each_other_up(folder):
+    for _ in range(20):
+        at_once(8, lambda n: folder.put("same", [str(n).encode()]))
+    assert content(folder, "same") in {str(n).encode() for n in range(8)}
+    assert [entry.name for entry in folder.entries()] == ["same"]
 
 
 def test_entries_are_by_name_and_of_a_prefix(folder, tmp_path):
