@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterable
@@ -116,8 +117,6 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Print the app's log, the oldest line first."""
-    import json
-
     from ops.platforms import platform_of
     from ops.platforms.platform import LogQuery
     from ops.stack import Stack
@@ -211,8 +210,10 @@ def monitor(
     while True:
         measures = platform.measures()
         if as_json:
-            now = datetime.now(UTC)
-            print_json({"stack": stack, "at": now, "measures": _plain(measures)})
+            # A line each, for whoever reads them as they come.
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            told = {"stack": stack, "at": at, "measures": _plain(measures)}
+            print(json.dumps(told), flush=True)
         else:
             _show_measures(measures)
         if not watch:

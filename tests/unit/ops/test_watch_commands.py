@@ -205,7 +205,8 @@ def test_monitor_is_content_when_all_that_is_known_is_within_limits(platform):
     platform.figures = [Measure("cpu", 80, "%", 80), Measure("memory", None, "%", 85)]
     done = run("monitor", "--json")
     assert done.exit_code == 0
-    states = [measure["state"] for measure in json.loads(done.stdout)["measures"]]
+    [line] = done.stdout.splitlines()
+    states = [measure["state"] for measure in json.loads(line)["measures"]]
     assert states == ["ok", "unknown"]
 
 
