@@ -287,7 +287,7 @@ def test_an_unknown_stack_names_those_that_exist(clone):
     assert done.returncode == 2
     assert (
         "Stacks here: digitalocean, disposable, docker, everything, production, "
-        "railway, staging" in done.stderr
+        "railway, review, staging" in done.stderr
     )
 
 
