@@ -17,6 +17,7 @@ from ops.lock import pipeline_run, who_am_i
 from ops.platforms import platform_of
 from ops.releases import Release
 from ops.revision import revision
+from ops.stack import IDLE, change_of
 from resource_types import SECRET
 
 if TYPE_CHECKING:
@@ -300,10 +301,7 @@ def _told(verdict: Verdict) -> str:
 def _progress(event: Any) -> None:
     """Show each resource that is done with."""
     step = event.res_outputs_event
-    if step is None:
+    if step is None or step.metadata.op in IDLE:
         return
-    op = str(getattr(step.metadata.op, "value", step.metadata.op))
-    if op in {"same", "read", "refresh"}:
-        return
-    name = str(step.metadata.urn).rpartition("::")[2]
-    say(f"    {op:<18} {step.metadata.type} {name}")
+    change = change_of(step.metadata)
+    say(f"    {change.op:<18} {change.type} {change.name}")

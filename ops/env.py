@@ -10,7 +10,7 @@ import typer
 
 from contract import APP
 from ops.common import refuse
-from ops.stack_graph import ROOT
+from ops.stack import ROOT
 
 if TYPE_CHECKING:
     from settings import Settings

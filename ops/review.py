@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.common import refuse
-from ops.stack_graph import ROOT
+from ops.stack import ROOT
 
 TEMPLATE = "Pulumi.review.yaml"
 """What every review's file is made of."""

@@ -232,8 +232,8 @@ class Stack:
         def note(event: auto.EngineEvent) -> None:
             # Only the end of a refresh tells whether it found anything.
             step = event.res_outputs_event
-            if step and step.metadata.op not in _IDLE:
-                changes.append(_change(step.metadata))
+            if step and step.metadata.op not in IDLE:
+                changes.append(change_of(step.metadata))
             said = event.diagnostic_event
             if said and said.severity == "error":
                 reasons.append(said.message.strip())
@@ -264,10 +264,12 @@ class Stack:
         )
 
 
-_IDLE = frozenset({"same", "read", "refresh"})
+IDLE = frozenset({"same", "read", "refresh"})
+"""Steps of the engine after which everything is as it was."""
 
 
-def _change(metadata: Any) -> Change:
+def change_of(metadata: Any) -> Change:
+    """What a step of the engine does to its resource."""
     name = str(metadata.urn).rpartition("::")[2]
     op = str(getattr(metadata.op, "value", metadata.op))
     protected = bool(metadata.old and metadata.old.protect)

@@ -10,9 +10,6 @@ from typing import Any
 from ops.stack import project
 from resource_graph import GraphError, ResourceGraph, parse, read
 
-ROOT = Path(__file__).resolve().parents[1]
-"""The project."""
-
 
 def graph_of(stack: str | None, file: Path | None, *, preview: bool) -> ResourceGraph:
     """The graph in a file, or of a stack: as it is, or as `pulumi up` would make it.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ops.stack import IDLE
 from resource_graph import GraphError
 from resource_types import holds_data
 
@@ -22,9 +23,6 @@ _OPERATIONS: Mapping[str, str] = {
     "import": "import",
 }
 """A step of the engine -> what it comes to; anything else is shown by its own name."""
-
-_IDLE = frozenset({"read", "refresh", "same"})
-"""Steps after which everything is as it was."""
 
 _WORST = ("delete", "replace", "update", "import", "create")
 
@@ -98,7 +96,7 @@ def _change(step: Mapping[str, Any]) -> Change | None:
     op = _OPERATIONS.get(step["op"], step["op"])
     old, new = step.get("oldState") or {}, step.get("newState") or {}
     state = {**old, **new}
-    if op in _IDLE or not state.get("custom", True):
+    if op in IDLE or not state.get("custom", True):
         return None
     type_ = str(state.get("type") or step["urn"].split("::")[2].rpartition("$")[2])
     if type_.startswith("pulumi:providers:"):

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ops.stack_graph import ROOT, graph_of
+from ops.stack import ROOT
+from ops.stack_graph import graph_of
 from resource_graph import GraphError
 
 URN = "urn:pulumi:live::stromhaltig::aws:s3/bucket:Bucket::files"
