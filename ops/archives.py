@@ -6,7 +6,6 @@ Everything streams; an archive is never as a whole in memory.
 from __future__ import annotations
 
 import io
-import json
 import os
 import posixpath
 import shutil
@@ -14,7 +13,7 @@ import stat
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -29,7 +28,9 @@ from ops.shelf import (
     Shelf,
     Sums,
     own_version,
+    read_manifest,
     told,
+    written,
 )
 from ops.sizes import size
 from ops.store import CHUNK, Store
@@ -60,8 +61,7 @@ class ArchiveManifest:
 
     def written(self) -> bytes:
         """As JSON."""
-        times = {"at": self.at.isoformat(), "verified": self.verified.isoformat()}
-        return json.dumps(asdict(self) | times, indent=2).encode()
+        return written(self)
 
     @classmethod
     def read(cls, text: bytes) -> ArchiveManifest:
@@ -69,13 +69,7 @@ class ArchiveManifest:
 
         Raises ValueError when it is none.
         """
-        try:
-            data = json.loads(text)
-            for key in ("at", "verified"):
-                data[key] = datetime.fromisoformat(data[key])
-            return cls(**data)
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"no manifest: {error}") from error
+        return read_manifest(text, cls)
 
 
 Archive = Kept[ArchiveManifest]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from ops.errors import FailedError, OpsError, nearest
 from ops.store import Entry, Store
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _MANIFEST: Final = ".manifest.json"
 _CHECKSUM: Final = ".sha256"
@@ -224,6 +228,35 @@ class Sums:
     def sha256(self) -> str:
         """Of all that has passed."""
         return str(self._hash.hexdigest())
+
+
+def written(manifest: DataclassInstance) -> bytes:
+    """A manifest as JSON."""
+    return json.dumps(
+        asdict(manifest), indent=2, default=lambda at: at.isoformat()
+    ).encode()
+
+
+def read_manifest(text: bytes, kind: type[M], **parts: Callable[[Any], Any]) -> M:
+    """Read what `written` wrote.
+
+    kind: its dataclass, with the times `at` and `verified`. parts: name of a field to
+    what makes its value, where JSON has no such type.
+
+    Raises ValueError when it is none.
+    """
+    makers = {
+        "at": datetime.fromisoformat,
+        "verified": datetime.fromisoformat,
+        **parts,
+    }
+    try:
+        data = json.loads(text)
+        return kind(
+            **{**data, **{key: make(data[key]) for key, make in makers.items()}}
+        )
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"no manifest: {error}") from error
 
 
 @contextmanager

@@ -6,12 +6,11 @@ hold what was sent. Its manifest says so, and is written last.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from ops.common import Steps
 from ops.database.address import Address
@@ -31,7 +30,9 @@ from ops.shelf import (
     Shelf,
     Sums,
     own_version,
+    read_manifest,
     told,
+    written,
 )
 from ops.sizes import size
 from ops.store import Store
@@ -67,8 +68,7 @@ class Manifest:
 
     def written(self) -> bytes:
         """As JSON."""
-        times = {"at": self.at.isoformat(), "verified": self.verified.isoformat()}
-        return json.dumps(asdict(self) | times, indent=2).encode()
+        return written(self)
 
     @classmethod
     def read(cls, text: bytes) -> Manifest:
@@ -76,17 +76,12 @@ class Manifest:
 
         Raises ValueError when it is none.
         """
-        try:
-            data = json.loads(text)
-            contents = data["contents"]
-            for key in ("migrations", "roles"):
-                contents[key] = tuple(contents[key])
-            data["contents"] = Contents(**contents)
-            for key in ("at", "verified"):
-                data[key] = datetime.fromisoformat(data[key])
-            return cls(**data)
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"no manifest: {error}") from error
+        return read_manifest(text, cls, contents=_contents)
+
+
+def _contents(data: dict[str, Any]) -> Contents:
+    lists = {key: tuple(data[key]) for key in ("migrations", "roles")}
+    return Contents(**{**data, **lists})
 
 
 Backup = Kept[Manifest]
