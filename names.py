@@ -29,6 +29,9 @@ CACHE_LIMIT = 40 - AUTO_NAME_LENGTH
 BUCKET_LIMIT = 63 - AUTO_NAME_LENGTH
 """Logical name of an S3 bucket (AWS S3: 63)."""
 
+FUNCTION_LIMIT = 64 - AUTO_NAME_LENGTH
+"""Logical name of a function (AWS Lambda: 64)."""
+
 APP_LIMIT = 32
 """Physical name of an app (DigitalOcean App Platform: 2 to 32)."""
 

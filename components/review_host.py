@@ -12,13 +12,11 @@ import pulumi_aws as aws
 from components import iam
 from components.alias_records import AliasRecords, AliasRecordsArgs
 from components.certificate import Certificate, CertificateArgs
+from components.function import make_function
 from components.security_groups import HTTPS, connect, let_out
-from names import AUTO_NAME_LENGTH, bounded
+from names import FUNCTION_LIMIT, bounded
 
 _MAKER = Path(__file__).parent / "database_maker"
-
-_FUNCTION_LIMIT = 64 - AUTO_NAME_LENGTH
-"""Logical name of a function (AWS Lambda: 64)."""
 
 _LAST_PRIORITY = 50_000
 """Of a listener's rules: asked when no review has the name."""
@@ -154,7 +152,7 @@ class ReviewHost(pulumi.ComponentResource):
 
 def function_name(stack_name: str) -> str:
     """Name of the function of a stack that makes and drops databases of reviews."""
-    return bounded(_own_name(stack_name), _FUNCTION_LIMIT)
+    return bounded(_own_name(stack_name), FUNCTION_LIMIT)
 
 
 def _own_name(stack_name: str) -> str:
@@ -226,69 +224,40 @@ def _function(
     rules: Sequence[pulumi.Resource],
     parent: pulumi.Resource,
 ) -> aws.lambda_.Function:
-    child = pulumi.ResourceOptions(parent=parent)
-    name = bounded(name, _FUNCTION_LIMIT)
-    logs = aws.cloudwatch.LogGroup(
+    name = bounded(name, FUNCTION_LIMIT)
+    files = ("__init__.py", "handler.py", "postgres.py")
+    return make_function(
         name,
-        name=f"/aws/lambda/{name}",
-        retention_in_days=args.log_retention_days,
-        kms_key_id=args.kms_key_arn,
-        opts=child,
-    )
-    role = aws.iam.Role(
-        name,
+        # Not by Pulumi's own: its role names it.
+        physical_name=name,
         description="Makes and drops databases of reviews",
-        assume_role_policy=iam.lambda_trust(),
-        opts=child,
-    )
-    policy = aws.iam.RolePolicy(
-        name,
-        role=role.name,
-        policy=pulumi.Output.all(
-            log_group_arn=logs.arn,
+        handler="database_maker.handler.handle",
+        code={
+            f"database_maker/{file}": pulumi.FileAsset(str(_MAKER / file))
+            for file in files
+        },
+        environment={
+            "ADMINISTRATOR_SECRET_ARN": args.administrator_secret_arn,
+            "CONNECTIONS": str(args.connections),
+            "SECRETS_PREFIX": args.secrets_prefix,
+        },
+        policy=lambda log_group_arn: pulumi.Output.all(
+            log_group_arn=log_group_arn,
             administrator=args.administrator_secret_arn,
             key_arn=args.kms_key_arn,
         ).apply(
             lambda known: _policy(name, secrets_prefix=args.secrets_prefix, **known)
         ),
-        opts=child,
-    )
-    files = ("__init__.py", "handler.py", "postgres.py")
-    return aws.lambda_.Function(
-        name,
-        # Not by Pulumi's own: its role names it.
-        name=name,
-        description="Makes and drops databases of reviews",
-        runtime="python3.13",
-        architectures=["arm64"],
-        handler="database_maker.handler.handle",
-        code=pulumi.AssetArchive(
-            {
-                f"database_maker/{file}": pulumi.FileAsset(str(_MAKER / file))
-                for file in files
-            }
-        ),
         memory_size=256,
         timeout=60,
-        role=role.arn,
+        log_retention_days=args.log_retention_days,
+        kms_key_arn=args.kms_key_arn,
         vpc_config=aws.lambda_.FunctionVpcConfigArgs(
             subnet_ids=args.subnet_ids, security_group_ids=[group.id]
         ),
-        environment=aws.lambda_.FunctionEnvironmentArgs(
-            variables={
-                "ADMINISTRATOR_SECRET_ARN": args.administrator_secret_arn,
-                "CONNECTIONS": str(args.connections),
-                "SECRETS_PREFIX": args.secrets_prefix,
-            }
-        ),
-        logging_config=aws.lambda_.FunctionLoggingConfigArgs(
-            log_format="JSON",
-            log_group=logs.name,
-            # Errors, not a line for each start and end.
-            system_log_level="WARN",
-        ),
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy, *rules]),
-    )
+        starts_after=rules,
+        parent=parent,
+    ).function
 
 
 def _policy(

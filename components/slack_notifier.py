@@ -9,12 +9,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components import iam
-from names import AUTO_NAME_LENGTH, bounded
+from components.function import make_function
+from names import FUNCTION_LIMIT, bounded
 
 _HANDLER = Path(__file__).parent / "notifier" / "handler.py"
-
-_FUNCTION_LIMIT = 64 - AUTO_NAME_LENGTH
-"""Logical name of a function (AWS Lambda: 64)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,54 +57,27 @@ class SlackNotifier(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("stromhaltig:aws:SlackNotifier", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        name = bounded(f"{name}-slack", _FUNCTION_LIMIT)
+        name = bounded(f"{name}-slack", FUNCTION_LIMIT)
 
-        logs = aws.cloudwatch.LogGroup(
-            name,
-            name=f"/aws/lambda/{name}",
-            retention_in_days=args.log_retention_days,
-            kms_key_id=args.kms_key_arn,
-            opts=child,
-        )
-        role = aws.iam.Role(
+        made = make_function(
             name,
             description="Posts notifications to Slack",
-            assume_role_policy=iam.lambda_trust(),
-            opts=child,
-        )
-        policy = aws.iam.RolePolicy(
-            name,
-            role=role.name,
-            policy=pulumi.Output.all(
-                logs.arn,
+            handler="handler.handle",
+            code={"handler.py": pulumi.FileAsset(str(_HANDLER))},
+            environment={"WEBHOOK_SECRET_ARN": args.webhook_secret_arn},
+            policy=lambda log_group_arn: pulumi.Output.all(
+                log_group_arn,
                 args.webhook_secret_arn,
                 args.kms_key_arn,
                 args.dead_letter_queue_arn,
             ).apply(lambda arns: _policy(*arns)),
-            opts=child,
-        )
-        function = aws.lambda_.Function(
-            name,
-            description="Posts notifications to Slack",
-            runtime="python3.13",
-            architectures=["arm64"],
-            handler="handler.handle",
-            code=pulumi.AssetArchive({"handler.py": pulumi.FileAsset(str(_HANDLER))}),
             memory_size=128,
             timeout=10,
-            role=role.arn,
-            environment=aws.lambda_.FunctionEnvironmentArgs(
-                variables={"WEBHOOK_SECRET_ARN": args.webhook_secret_arn}
-            ),
-            logging_config=aws.lambda_.FunctionLoggingConfigArgs(
-                log_format="JSON",
-                log_group=logs.name,
-                # Errors, not a line for each start and end.
-                system_log_level="WARN",
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+            log_retention_days=args.log_retention_days,
+            kms_key_arn=args.kms_key_arn,
+            parent=self,
         )
+        function, logs = made.function, made.logs
         aws.lambda_.FunctionEventInvokeConfig(
             name,
             function_name=function.name,
@@ -117,7 +88,7 @@ class SlackNotifier(pulumi.ComponentResource):
                     destination=args.dead_letter_queue_arn
                 )
             ),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
         self.function_arn = function.arn
