@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -308,7 +308,7 @@ class Directory:
             with told(str(self._folder), "The files are as they were"):
                 loading.mkdir(mode=0o700, parents=True)
                 self._unpack(chunks, loading)
-                before = self._beside(f"before-{now:{_STAMP}}")
+                before = self._before(now)
                 if not self._folder.exists():
                     loading.rename(self._folder)
                 elif replace:
@@ -317,6 +317,11 @@ class Directory:
                     _merge(loading, self._folder, before)
         finally:
             shutil.rmtree(loading, ignore_errors=True)
+
+    def _before(self, at: datetime) -> Path:
+        """A free name for what is replaced now."""
+        path = self._beside(f"before-{at:{_STAMP}}")
+        return self._before(at + timedelta(seconds=1)) if path.exists() else path
 
     def _beside(self, what: str) -> Path:
         return self._folder.with_name(f"{self._folder.name}.{what}")

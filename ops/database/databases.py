@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ops.database.address import Address
@@ -30,6 +30,7 @@ _NAME_BYTES: Final = 63
 """Length of a name in PostgreSQL; longer ones are cut off without a word."""
 
 _STAMP: Final = "%Y%m%d_%H%M%S"
+_STAMP_LENGTH: Final = len("20260131_235959")
 _MAINTENANCE: Final = ("postgres", "defaultdb", "template1")
 
 
@@ -83,13 +84,21 @@ def named(connection: Connection, live: str, kind: str) -> list[str]:
 
     Only what is named just as `new_name` does: another may be somebody's own.
     """
-    prefix = f"{_shortened(live, kind)}_{kind}_"
+    prefix = _prefix(live, kind)
     names = connection.execute(
         "SELECT datname FROM pg_database WHERE left(datname, %s) = %s "
         "AND substr(datname, %s) ~ '^[0-9]{8}_[0-9]{6}$' ORDER BY 1",
         (len(prefix), prefix, len(prefix) + 1),
     )
-    return [str(name) for (name,) in names]
+    return [name for (name,) in names if _made_at(name)]
+
+
+def _made_at(name: str) -> datetime | None:
+    """The time that a name ends in, if it is one."""
+    try:
+        return datetime.strptime(name[-_STAMP_LENGTH:], _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def exists(connection: Connection, name: str) -> bool:
@@ -109,15 +118,24 @@ def database_size(connection: Connection, name: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _shortened(live: str, kind: str) -> str:
-    """As much of a name as leaves room for what is added to it."""
-    added = len(f"_{kind}_") + len(f"{datetime.now(UTC):{_STAMP}}")
-    return live.encode()[: _NAME_BYTES - added].decode(errors="ignore")
+def _prefix(live: str, kind: str) -> str:
+    """What comes before the stamp, with as much of a name as there is room for."""
+    added = len(f"_{kind}_") + _STAMP_LENGTH
+    shortened = live.encode()[: _NAME_BYTES - added].decode(errors="ignore")
+    return f"{shortened}_{kind}_"
 
 
-def new_name(live: str, kind: str) -> str:
-    """A name for a database that is made of a live one now."""
-    return f"{_shortened(live, kind)}_{kind}_{datetime.now(UTC):{_STAMP}}"
+def new_name(connection: Connection, live: str, kind: str) -> str:
+    """A free name for a database that is made of a live one now.
+
+    It sorts after those that there are, also within their second or when the clock
+    has gone back: the last one is the newest.
+    """
+    at = datetime.now(UTC)
+    known = named(connection, live, kind)
+    if known and (last := _made_at(known[-1])):
+        at = max(at, last + timedelta(seconds=1))
+    return f"{_prefix(live, kind)}{at:{_STAMP}}"
 
 
 def statement(text: str, *names: str) -> Composed:

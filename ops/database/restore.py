@@ -195,7 +195,7 @@ def loaded(plan: Plan, steps: Steps, *, purpose: str = "restore") -> Iterator[st
             with steps.step("clean up") as facts:
                 drop(connection, name)
                 facts.append(f"{name} was left by a run that was killed; it is gone")
-        new = new_name(to.live, kind)
+        new = new_name(connection, to.live, kind)
         try:
             create_alike(connection, to, new)
             with steps.step("load") as facts:

@@ -40,8 +40,8 @@ _OUT_OF_THE_WAY: Final = "15s"
 
 def keep(to: Destination, new: str) -> str:
     """Give a database that was loaded the name of a good one; that name."""
-    kept = new_name(to.live, RESTORED)
     with maintained(to.admin) as connection:
+        kept = new_name(connection, to.live, RESTORED)
         _rename(connection, new, kept)
     return kept
 
@@ -56,13 +56,13 @@ def swap(to: Destination, new: str) -> str | None:
     """
     from psycopg import Error
 
-    before = new_name(to.live, BEFORE)
     with maintenance(to.admin) as server, server.connect() as connection:
         if not exists(connection, to.live):
             connection.execute(
                 statement("ALTER DATABASE {} RENAME TO {}", new, to.live)
             )
             return None
+        before = new_name(connection, to.live, BEFORE)
         try:
             with _alone(server, to.live, new), connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = '{_OUT_OF_THE_WAY}'")

@@ -109,6 +109,22 @@ def test_without_replacing_other_files_stay(uploads: Path, store: FolderStore) -
     assert not list(uploads.parent.glob("uploads.loading-*"))
 
 
+def test_restores_within_a_second_keep_what_each_replaced(
+    uploads: Path, store: FolderStore
+) -> None:
+    back_up(Directory(uploads), store, Steps())
+    for content in ("first", "second", "third"):
+        (uploads / "none").write_text(content)
+        found = archives(store).find("latest")
+        restore(store, found, Directory(uploads), Steps(), replace=True)
+    kept = sorted(uploads.parent.glob("uploads.before-*"))
+    assert [(path / "none").read_text() for path in kept] == [
+        "first",
+        "second",
+        "third",
+    ]
+
+
 def test_tar_reads_it(uploads: Path, store: FolderStore, tmp_path: Path) -> None:
     made = back_up(Directory(uploads), store, Steps())
     (tmp_path / "out").mkdir()

@@ -335,11 +335,25 @@ def test_beside_the_live_one_then_in_its_place_then_back(
     assert kin(server, small) == {}
 
 
+def test_swaps_within_a_second_keep_each_database_and_the_last_is_the_newest(
+    small: Address, server: Server
+) -> None:
+    to = Destination(small, server.admin)
+    kept = []
+    for number in range(3):
+        server.database(name=(new := f"{small.database}_new_{number}"))
+        kept.append(swaps.swap(to, new))
+        assert swaps.newest_before(to) == kept[-1]
+    assert set(kept) <= server.names()
+    assert len(set(kept)) == len(kept)
+
+
 def test_databases_of_others_are_left_alone(
     server: Server, of_small: Command, small: Address
 ) -> None:
     """Whatever they are called."""
-    names = {f"{small.database}_{end}" for end in ("loading_bay", "before_2026")}
+    others = "loading_bay", "before_2026", "before_99999999_999999"
+    names = {f"{small.database}_{end}" for end in others}
     for name in names:
         server.database(name=name)
     of_small.run("restore", "latest", *replacing(of_small))
