@@ -193,7 +193,8 @@ remove_old() {
       log "kept $file, which is older than $days days: it was not uploaded yet"
       continue
     fi
-    rm -f "$file" "$file.sha256" "$file.uploaded"
+    # `stromhaltig db backups --verify` leaves a manifest.
+    rm -f "$file" "$file.sha256" "$file.manifest.json" "$file.uploaded"
     log "removed $file, older than $days days"
   done
 }

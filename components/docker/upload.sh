@@ -1,6 +1,6 @@
 #!/bin/sh
-# Copies what backup.sh has finished to another place, and marks what arrived there:
-# only then is it ever removed here. Runs in rclone's image.
+# Copies what backup.sh and `stromhaltig` have finished to another place, and marks what
+# arrived there: only then does backup.sh ever remove it here. Runs in rclone's image.
 #
 #   upload.sh run      look every INTERVAL_SECONDS for something new
 #   upload.sh once     now
@@ -52,17 +52,18 @@ status() {
 }
 
 copy() {
-  kind=$1 name=$2
-  (cd "$BACKUP_DIR/$kind" && sha256sum -c "$name.sha256" >/dev/null 2>&1) || {
+  kind=$1 name=$2 proof=$(proof_of "$BACKUP_DIR/$1/$2")
+  [ "$(sum_of "$BACKUP_DIR/$kind/$name")" = "$(noted_sum "$BACKUP_DIR/$kind/$proof")" ] || {
     log "$name was damaged since it was made, and is not copied" >&2
     return 1
   }
-  # What is there already is never overwritten.
-  transfer copy --immutable || {
+  # What is there already is never overwritten, but for a manifest: it notes when the
+  # backup was last read back.
+  { transfer copy "$name" --immutable && transfer copy "$proof"; } || {
     log "$name could not be copied to $REMOTE" >&2
     return 1
   }
-  transfer check --one-way || {
+  { transfer check "$name" --one-way && transfer check "$proof" --one-way; } || {
     log "$name is not at $REMOTE as it is here" >&2
     return 1
   }
@@ -70,24 +71,44 @@ copy() {
   log "copied $name to $REMOTE/$kind"
 }
 
-# Runs a command of rclone on this backup and its checksum. The key needs no right to
-# make a bucket.
+# Runs a command of rclone on one file of this kind. The key needs no right to make a
+# bucket.
 transfer() {
-  in_background rclone "$@" --include "/$name" --include "/$name.sha256" \
+  command=$1 file=$2
+  shift 2
+  in_background rclone "$command" "$@" --include "/$file" \
     "$BACKUP_DIR/$kind" "$REMOTE/$kind" --s3-no-check-bucket \
     --log-level ERROR --retries 2 --low-level-retries 3 --contimeout 20s --timeout 2m
 }
 
-# Backups that are finished, and not there yet; the oldest first.
+# Backups that are finished, and not there yet; the oldest of a kind first.
 waiting() {
-  for kind in database files; do
-    for path in "$BACKUP_DIR/$kind"/*_*_*.gz; do
-      if [ -f "$path.sha256" ] && [ -f "$path" ] && [ ! -e "$path.uploaded" ]; then
-        echo "$path"
-      fi
-    done
+  for path in "$BACKUP_DIR"/*/*.gz; do
+    if [ -f "$path" ] && [ "$(proof_of "$path")" ] && [ ! -e "$path.uploaded" ]; then
+      echo "$path"
+    fi
   done
 }
+
+# Name of what notes the sum of a finished backup: backup.sh writes a checksum beside its
+# own, and `stromhaltig` a manifest, each once the backup is whole.
+proof_of() {
+  for proof in "$1.sha256" "$1.manifest.json"; do
+    if [ -f "$proof" ]; then
+      basename "$proof"
+      return
+    fi
+  done
+}
+
+noted_sum() {
+  case $1 in
+    *.sha256) cut -d ' ' -f 1 "$1" ;;
+    *) sed -n 's/^  "sha256": "\([0-9a-f]*\)".*/\1/p' "$1" ;;
+  esac
+}
+
+sum_of() { sha256sum "$1" | cut -d ' ' -f 1; }
 
 in_background() {
   "$@" &

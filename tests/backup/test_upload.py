@@ -16,6 +16,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from ops import archives
+from ops.common import Steps
+from ops.store import FolderStore
 from tests.backup.conftest import PASSWORD, SCRIPTS, Script
 from tools.servers import ServerMissingError, which
 
@@ -131,6 +134,15 @@ def _finish(file: Path) -> Path:
     return file
 
 
+def _archived_from_outside(backups: Path, uploads: Path) -> tuple[FolderStore, Path]:
+    """An archive that `stromhaltig files backup` made, and the store that it is in."""
+    uploads.mkdir()
+    (uploads / "report.pdf").write_bytes(os.urandom(100_000))
+    store = FolderStore(backups)
+    made = archives.back_up(archives.Directory(uploads), store, Steps())
+    return store, backups / made.name
+
+
 def _checksum(file: Path) -> Path:
     return file.with_name(f"{file.name}.sha256")
 
@@ -173,6 +185,65 @@ def test_finished_backups_are_copied_byte_for_byte_and_marked(
             ("files", "uploads_20261121_023001.tar.gz"),
         )
     ]
+
+
+def test_what_was_made_from_outside_is_copied_and_can_be_restored_from_there(
+    upload: Script, backups: Path, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    _, archive = _archived_from_outside(backups, tmp_path / "uploads")
+    done = upload("once")
+    assert done.returncode == 0, done.stderr
+    assert f"{archive.name}.uploaded" in _marked(backups)
+    there = FolderStore(tmp_path / "there")
+    for key, content in elsewhere.objects().items():
+        there.put(key, [content])
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    found = archives.archives(there).find("latest")
+    archives.restore(there, found, archives.Directory(restored), Steps(), replace=False)
+    report = Path("report.pdf")
+    assert (restored / report).read_bytes() == (
+        tmp_path / "uploads" / report
+    ).read_bytes()
+
+
+def test_what_was_made_from_outside_is_copied_once_it_was_read_back(
+    upload: Script, backups: Path, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    _, archive = _archived_from_outside(backups, tmp_path / "uploads")
+    manifest = archive.with_name(f"{archive.name}.manifest.json")
+    proven = manifest.read_bytes()
+    manifest.unlink()
+    assert upload("once").returncode == 0
+    assert f"uploads/{archive.name}" not in elsewhere.objects()
+    manifest.write_bytes(proven)
+    assert upload("once").returncode == 0
+    assert f"uploads/{archive.name}" in elsewhere.objects()
+
+
+def test_a_manifest_that_was_written_anew_holds_up_no_copy(
+    upload: Script, backups: Path, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    store, archive = _archived_from_outside(backups, tmp_path / "uploads")
+    assert upload("once").returncode == 0
+    # Killed before it was marked, and verified once more.
+    archive.with_name(f"{archive.name}.uploaded").unlink()
+    known = archives.archives(store).find(archive.name)
+    archives.verify(store, known, Steps())
+    assert upload("once").returncode == 0
+    manifest = f"uploads/{archive.name}.manifest.json"
+    assert elsewhere.objects()[manifest] == (backups / manifest).read_bytes()
+
+
+def test_what_was_made_from_outside_and_damaged_is_not_copied(
+    upload: Script, backups: Path, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    _, archive = _archived_from_outside(backups, tmp_path / "uploads")
+    archive.write_bytes(b"damaged")
+    done = upload("once")
+    assert done.returncode == 1
+    assert f"{archive.name} was damaged since it was made" in done.stderr
+    assert not [key for key in elsewhere.objects() if key.startswith("uploads/")]
 
 
 def test_what_is_marked_is_not_copied_again(

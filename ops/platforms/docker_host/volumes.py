@@ -35,6 +35,9 @@ exec cat "$1"
 """
 _MISSING = 44
 
+_COPIED = ".uploaded"
+"""What upload.sh ends the mark of a backup with that it has copied."""
+
 
 class VolumeStore:
     """The files below a directory of a running container, as a `Store`.
@@ -94,8 +97,9 @@ class VolumeStore:
         return sorted(found)
 
     def delete(self, name: str) -> None:
-        """Remove a file."""
-        self._run("rm", "-f", self._path(name))
+        """Remove a file, and the mark that a copy of it is elsewhere."""
+        path = self._path(name)
+        self._run("rm", "-f", path, f"{path}{_COPIED}")
 
     @contextmanager
     def _beside(self, path: str) -> Iterator[str]:
