@@ -282,9 +282,9 @@ def _explained(
     try:
         platform = current_platform(stack)
         now = platform.running() if platform else None
-        if platform is None or now is None or now == before:
-            return RollOutError(str(error), moved=now is not None)
-        verdict = platform.verdict(before)
+        if platform is None or now is None:
+            return RollOutError(str(error), moved=False)
+        verdict = platform.verdict(before, finished=False)
     except Exception as trouble:
         told = of_a_library(trouble) or str(trouble)
         return RollOutError(f"{error}\nNo more is known: {told}")

@@ -129,11 +129,12 @@ class Platform(Protocol):
     def running(self) -> Running | None:
         """What runs now; None before the first deployment."""
 
-    def verdict(self, before: Running | None) -> Verdict:
+    def verdict(self, before: Running | None, *, finished: bool = True) -> Verdict:
         """Wait for the roll-out that the last update began, and judge it.
 
         before: what ran before the update; the same deployment again means that the
-        update rolled nothing out.
+        update rolled nothing out. finished: whether the update came to its end; else
+        the stack's outputs are still those of the one before.
         """
 
     def switch(self, to: Running) -> None:

@@ -110,7 +110,7 @@ class Railway:
         newest = self._newest()
         return self._as_running(newest) if newest else None
 
-    def verdict(self, before: Running | None) -> Verdict:
+    def verdict(self, before: Running | None, *, finished: bool = True) -> Verdict:
         """Wait for the newest deployment to end, and say whether it serves."""
         deadline = time.monotonic() + PATIENCE
         newest = self._newest()

@@ -17,7 +17,7 @@ import ops.stack
 from ops import login_rotation
 from ops.cli import app
 from ops.database.address import Address
-from ops.platforms.platform import Verdict
+from ops.platforms.platform import Running, Verdict
 from tests.ops.load import Load
 from tests.ops.test_roles import OLD, Estate, host, rds
 from tests.unit.ops.fakes import FakePlatform, FakeStack
@@ -110,9 +110,9 @@ class Place(FakePlatform):
         if stack.load:
             stack.load.address = self.used
 
-    def verdict(self, before: object) -> Verdict:
+    def verdict(self, before: Running | None, *, finished: bool = True) -> Verdict:
         self.stack.moment("before the verdict")
-        return super().verdict(before)
+        return super().verdict(before, finished=finished)
 
 
 @pytest.fixture(params=["host", "rds"])

@@ -51,12 +51,12 @@ class Aws:
         """The service's primary deployment, or the last that moved the traffic."""
         return self._rollout.running()
 
-    def verdict(self, before: Running | None) -> Verdict:
+    def verdict(self, before: Running | None, *, finished: bool = True) -> Verdict:
         """By deployment and its state; three times the time by design is the limit.
 
         The variable STROMHALTIG_ROLLOUT_SECONDS sets another.
         """
-        verdict = self._rollout.verdict(before)
+        verdict = self._rollout.verdict(before, finished=finished)
         if self._account["strategy"] != "rolling":
             self._follow()
         return verdict

@@ -100,17 +100,22 @@ class Rollout:
         )
         self._switched = (self._account["task_definition"], to.revision)
 
-    def verdict(self, before: Running | None) -> Verdict:
+    def verdict(self, before: Running | None, *, finished: bool = True) -> Verdict:
         """As `Platform.verdict`."""
-        wanted = self._wanted()
+        wanted = self._wanted() if finished else self._registered_last()
         design = float(self._account["rollout_seconds"] or 0)
         patience = seconds(
             "STROMHALTIG_ROLLOUT_SECONDS", PATIENCE_FACTOR * design + PATIENCE_BASE
         )
         progress = Progress()
-        judge = self._shifted if self._shifts else self._rolled
+
+        def judge() -> Verdict | None:
+            if self._shifts:
+                return self._shifted(wanted, before, progress, finished=finished)
+            return self._rolled(wanted, before, progress)
+
         found = wait(
-            lambda: judge(wanted, before, progress),
+            judge,
             patience=patience,
             every=POLL_SECONDS,
         )
@@ -127,6 +132,14 @@ class Rollout:
         if self._switched and self._switched[0] == asked:
             return self._switched[1]
         return asked
+
+    def _registered_last(self) -> str:
+        """Revision that an update wanted which left the outputs as they were."""
+        asked: str = self._account["task_definition"]
+        found = self._account.client("ecs").list_task_definitions(
+            familyPrefix=short(asked).rpartition(":")[0], sort="DESC"
+        )["taskDefinitionArns"]
+        return max(found, key=_number, default=asked)
 
     def _rolled(
         self, wanted: str, before: Running | None, progress: Progress
@@ -168,11 +181,7 @@ class Rollout:
         """The service runs something else than was asked for: why?"""
         tried = [one for one in described["deployments"] if _is_of(one, wanted)]
         if same and not tried and not tasks.failures(self._account, wanted)[0]:
-            return Verdict(
-                False,
-                f"The service was never told to run {short(wanted)}: it runs "
-                f"{short(current['taskDefinition'])}",
-            )
+            return _never_told(wanted, current["taskDefinition"])
         return self._failed(
             wanted,
             f"ECS went back to {short(current['taskDefinition'])}: {short(wanted)} did "
@@ -182,20 +191,30 @@ class Rollout:
         )
 
     def _shifted(
-        self, wanted: str, before: Running | None, progress: Progress
+        self,
+        wanted: str,
+        before: Running | None,
+        progress: Progress,
+        *,
+        finished: bool,
     ) -> Verdict | None:
         """Blue/green, canary and linear have a state of their own, in steps."""
         found = self._shift_deployments()
         if not found:
             return self._rolled(wanted, before, progress)
-        newest = self._detailed(found[0]["serviceDeploymentArn"])
+        attempt: str = found[0]["serviceDeploymentArn"]
+        newest = self._detailed(attempt)
         state: str = newest["status"]
         target = self._revision(newest["targetServiceRevision"]["arn"])
         progress.tell(f"{state.lower()}, {newest.get('lifecycleStage', '').lower()}")
         if state in _WAITS:
             return None
+        same = before is not None and before.deployment == attempt
+        if same and target != wanted:
+            # ECS lists a deployment some time after it was told of it.
+            return None if finished else _never_told(wanted, target)
         if state == "SUCCESSFUL" and target == wanted:
-            if before and before.deployment == newest["serviceDeploymentArn"]:
+            if same:
                 return Verdict(True, f"Nothing to roll out: {short(wanted)} ran before")
             return Verdict(True, f"All traffic goes to {short(wanted)}")
         alarms = newest.get("alarms", {}).get("triggeredAlarmNames", [])
@@ -271,6 +290,18 @@ class Rollout:
 
 def _is_of(deployment: Mapping[str, Any], revision: str) -> bool:
     return bool(deployment["taskDefinition"] == revision)
+
+
+def _number(revision: str) -> int:
+    """Task definitions count up in their family."""
+    return int(revision.rpartition(":")[2])
+
+
+def _never_told(wanted: str, runs: str) -> Verdict:
+    return Verdict(
+        False,
+        f"The service was never told to run {short(wanted)}: it runs {short(runs)}",
+    )
 
 
 def _counted(current: Mapping[str, Any]) -> str:

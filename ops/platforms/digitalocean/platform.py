@@ -111,7 +111,7 @@ class DigitalOcean:
         """The deployment that was begun last."""
         return self._deployments.running()
 
-    def verdict(self, before: Running | None) -> Verdict:
+    def verdict(self, before: Running | None, *, finished: bool = True) -> Verdict:
         """Wait for the newest deployment, which App Platform gives up by itself."""
         return self._deployments.verdict(before)
 

@@ -72,7 +72,7 @@ class DockerHost:
         """The release that was made last."""
         return self._rollout.running()
 
-    def verdict(self, before: Running | None) -> Verdict:
+    def verdict(self, before: Running | None, *, finished: bool = True) -> Verdict:
         """Ask the containers and nginx which release serves."""
         return self._rollout.verdict(before)
 

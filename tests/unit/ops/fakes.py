@@ -120,7 +120,7 @@ class FakeStack:
 class FakePlatform:
     """Runs what the stack asks for at once, unless told otherwise.
 
-    verdicts: the next ones, in order; then it serves.
+    verdicts: the next ones, in order; then it serves. finished: what each was asked of.
     """
 
     stack: FakeStack
@@ -133,6 +133,7 @@ class FakePlatform:
     switched: list[str] = field(default_factory=list)
     snapshots_taken: list[str] = field(default_factory=list)
     has_snapshots: bool = True
+    finished: list[bool] = field(default_factory=list)
     run: list[tuple[tuple[str, ...], str | None]] = field(default_factory=list)
     answers: dict[tuple[str, ...], Ended] = field(default_factory=dict)
 
@@ -141,7 +142,8 @@ class FakePlatform:
         release = self.stack.outputs.get("release")
         return Running(f"deployment/{ups}", f"revision:{release}", str(release))
 
-    def verdict(self, before: Running | None) -> Verdict:
+    def verdict(self, before: Running | None, *, finished: bool = True) -> Verdict:
+        self.finished.append(finished)
         if self.verdicts:
             return self.verdicts.pop(0)
         return Verdict(True, "2 of 2 tasks run it")

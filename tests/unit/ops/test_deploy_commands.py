@@ -256,6 +256,7 @@ def test_an_update_that_fails_says_what_the_platform_knows_and_goes_back(scene):
     assert done.exit_code == 1
     assert "did not become stable" in done.stderr
     assert "Error: no such table" in done.stderr
+    assert scene.platform.finished[-2:] == [False, True]
     assert scene.stack.ups[-1]["image.ref"] == image("a")
 
 

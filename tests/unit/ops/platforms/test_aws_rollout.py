@@ -227,6 +227,56 @@ def test_a_roll_back_is_seen_though_nothing_was_ever_logged(aws, platform):
     assert platform.verdict(BEFORE).rolled_back
 
 
+class TestAnUpdateThatFailed:
+    """Pulumi fails when ECS goes back, and leaves the outputs of before."""
+
+    @pytest.fixture
+    def stack(self):
+        stack = DeployedStack()
+        stack.outputs["task_definition"] = OLD
+        return stack
+
+    @pytest.fixture(autouse=True)
+    def _registered(self, aws):
+        aws.on("ecs.ListTaskDefinitions", {"taskDefinitionArns": [OLD, NEW]})
+
+    def test_what_it_wanted_is_what_went_back(self, aws, platform):
+        aws.on("ecs.DescribeServices", service(deployment(1, OLD, "COMPLETED")))
+        fail(aws, stopped(exitCode=1), "Error: JWT_SECRET is missing")
+        verdict = platform.verdict(BEFORE, finished=False)
+        assert verdict.rolled_back
+        assert "went back to stromhaltig-test:6: stromhaltig-test:7" in verdict.says
+        assert "app ended with exit code 1" in verdict.reasons
+        assert verdict.log == ("Error: JWT_SECRET is missing",)
+
+    def test_what_it_wanted_may_serve_though_something_else_failed(self, aws, platform):
+        aws.on("ecs.DescribeServices", service(deployment(2, NEW, "COMPLETED")))
+        verdict = platform.verdict(BEFORE, finished=False)
+        assert verdict.serves
+        assert verdict.says == "2 tasks run stromhaltig-test:7"
+
+    def test_it_may_not_have_come_to_the_service(self, aws, platform):
+        aws.on("ecs.DescribeServices", service(deployment(1, OLD, "COMPLETED")))
+        verdict = platform.verdict(BEFORE, finished=False)
+        assert not verdict.rolled_back
+        assert "was never told to run stromhaltig-test:7" in verdict.says
+
+    def test_it_may_have_wanted_no_other_revision(self, aws, platform):
+        aws.on("ecs.ListTaskDefinitions", {"taskDefinitionArns": []})
+        aws.on("ecs.DescribeServices", service(deployment(1, OLD, "COMPLETED")))
+        verdict = platform.verdict(BEFORE, finished=False)
+        assert verdict.says == "Nothing to roll out: stromhaltig-test:6 ran before"
+
+    def test_revisions_are_numbers(self, aws, platform):
+        """And only the family of the app's is looked at, not that of its jobs."""
+        tenth = NEW.replace(":7", ":10")
+        aws.on("ecs.ListTaskDefinitions", {"taskDefinitionArns": [NEW, tenth]})
+        aws.on("ecs.DescribeServices", service(deployment(2, tenth, "COMPLETED")))
+        assert platform.verdict(BEFORE, finished=False).serves
+        asked = aws.asked("ecs.ListTaskDefinitions")
+        assert [one["familyPrefix"] for one in asked] == ["stromhaltig-test"]
+
+
 def test_the_log_is_that_of_the_migration_when_it_failed(aws, platform):
     aws.on("ecs.DescribeServices", service(deployment(3, OLD, "IN_PROGRESS")))
     task = stopped(exitCode=1)
@@ -498,6 +548,50 @@ class TestShiftedTraffic:
         self.shift(aws, "SUCCESSFUL")
         verdict = platform.verdict(Running("second", NEW, ""))
         assert verdict.says.startswith("Nothing to roll out")
+
+    def test_a_deployment_that_ecs_does_not_list_yet_is_waited_for(self, aws, platform):
+        first = {"serviceDeployments": [brief("first", "old", "SUCCESSFUL", 1)]}
+        second = {"serviceDeployments": [brief("second", "new", "SUCCESSFUL", 2)]}
+        aws.on("ecs.ListServiceDeployments", first, second)
+        aws.on(
+            "ecs.DescribeServiceDeployments",
+            lambda params: {
+                "serviceDeployments": [
+                    {
+                        "serviceDeploymentArn": name,
+                        "status": "SUCCESSFUL",
+                        "targetServiceRevision": {
+                            "arn": "old" if name == "first" else "new"
+                        },
+                    }
+                    for name in params["serviceDeploymentArns"]
+                ]
+            },
+        )
+        verdict = platform.verdict(Running("first", OLD, ""))
+        assert verdict.says == "All traffic goes to stromhaltig-test:7"
+
+    def test_an_update_that_failed_may_never_have_told_ecs(self, aws, platform, stack):
+        stack.outputs["task_definition"] = OLD
+        aws.on("ecs.ListTaskDefinitions", {"taskDefinitionArns": [NEW, OLD]})
+        aws.on(
+            "ecs.ListServiceDeployments",
+            {"serviceDeployments": [brief("first", "old", "SUCCESSFUL", 1)]},
+        )
+        aws.on(
+            "ecs.DescribeServiceDeployments",
+            {
+                "serviceDeployments": [
+                    {
+                        "serviceDeploymentArn": "first",
+                        "status": "SUCCESSFUL",
+                        "targetServiceRevision": {"arn": "old"},
+                    }
+                ]
+            },
+        )
+        verdict = platform.verdict(Running("first", OLD, ""), finished=False)
+        assert "was never told to run stromhaltig-test:7" in verdict.says
 
     def test_a_strategy_that_the_update_itself_changed_counts(
         self, aws, platform, stack
