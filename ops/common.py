@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
@@ -39,8 +39,43 @@ REFUSED = 2
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+
+def stack_files(incomplete: str) -> list[str]:
+    """Stacks that have a file in the project, for the shell to complete."""
+    from ops.stack import project
+
+    names = (path.name.split(".", 1)[1] for path in project().glob("Pulumi.*.yaml"))
+    stacks = sorted(name.removesuffix(".yaml") for name in names)
+    return [stack for stack in stacks if stack.startswith(incomplete)]
+
+
+def stack_option(says: str, callback: Callable[..., str | None] | None = None) -> Any:
+    """The option of commands that work on a stack, which the shell completes."""
+    return typer.Option(
+        "--stack",
+        "-s",
+        envvar="STROMHALTIG_STACK",
+        help=says,
+        autocompletion=stack_files,
+        callback=callback,
+    )
+
+
+def _unless_file(
+    context: typer.Context, parameter: typer.CallbackParam, stack: str | None
+) -> str | None:
+    """Have a stack that only the environment names give way to a file.
+
+    What is typed comes before what the environment says: the file is known by now.
+    """
+    source = context.get_parameter_source(str(parameter.name))
+    typed = source is not None and source.name == "COMMANDLINE"
+    return stack if typed or not context.params.get("file") else None
+
+
+OfStackOption = Annotated[str, stack_option("Which stack, as Pulumi knows it.")]
 StackOption = Annotated[
-    str | None, typer.Option("--stack", help="Which stack, as Pulumi knows it.")
+    str | None, stack_option("Which stack, as Pulumi knows it.", _unless_file)
 ]
 FileOption = Annotated[
     Path | None,
@@ -52,27 +87,6 @@ FileOption = Annotated[
 PreviewOption = Annotated[
     bool, typer.Option("--preview", help="The stack as `pulumi up` would make it.")
 ]
-
-
-def stack_files(incomplete: str) -> list[str]:
-    """Stacks that have a file here, for the shell to complete."""
-    names = (path.name.split(".", 1)[1] for path in Path.cwd().glob("Pulumi.*.yaml"))
-    stacks = sorted(name.removesuffix(".yaml") for name in names)
-    return [stack for stack in stacks if stack.startswith(incomplete)]
-
-
-def stack_option(says: str) -> Any:
-    """The option of commands that operate a stack, which the shell completes."""
-    return typer.Option(
-        "--stack",
-        "-s",
-        envvar="STROMHALTIG_STACK",
-        help=says,
-        autocompletion=stack_files,
-    )
-
-
-OfStackOption = Annotated[str, stack_option("Which stack, as Pulumi knows it.")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="For programs: JSON, and nothing else.")
 ]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from ops.common import FileOption, PreviewOption, StackOption, refuse
+from ops.common import (
+    FileOption,
+    JsonOption,
+    PreviewOption,
+    StackOption,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from cost.estimate import Estimate
@@ -19,14 +24,6 @@ OVER = 1
 """Exit code when the price is above `--limit`."""
 
 app = typer.Typer(help="What a stack costs a month, by list price.")
-
-
-class Format(StrEnum):
-    """How an estimate is printed."""
-
-    text = "text"
-    json = "json"
-    markdown = "markdown"
 
 
 @app.callback(invoke_without_command=True)
@@ -59,9 +56,10 @@ def cost(
             "is of unknown price."
         ),
     ] = None,
-    output: Annotated[
-        Format, typer.Option(help="For people, programs, or pull requests.")
-    ] = Format.text,
+    as_json: JsonOption = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="For pull requests: Markdown.")
+    ] = False,
 ) -> None:
     """Itemise a month of a stack, without tax and discounts.
 
@@ -70,6 +68,8 @@ def cost(
     """
     if context.invoked_subcommand is not None:
         return
+    if as_json and markdown:
+        refuse("Say which: --json or --markdown.")
     # Only now: what other commands do without takes half a second.
     from cost import assumptions, book, show
     from ops.stack_graph import graph_of
@@ -83,9 +83,9 @@ def cost(
         )
     except (GraphError, book.BookError, assumptions.AssumptionError) as error:
         refuse(str(error))
-    if output is Format.json:
+    if as_json:
         print(show.as_json(before, after))
-    elif output is Format.markdown:
+    elif markdown:
         print(show.markdown(before, after))
     elif before is not None:
         show.show_changes(before, after, Console())

@@ -29,6 +29,7 @@ from ops.common import (
 )
 from ops.delivery import RollOutError
 from ops.errors import FailedError, NotOfferedError, OpsError
+from ops.health import HealthUrlOption
 from ops.notify import notify
 from ops.releases import Release
 
@@ -55,13 +56,6 @@ class OnFailure(StrEnum):
     keep = "keep"
 
 
-HealthUrlOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="STROMHALTIG_HEALTH_URL",
-        help="Ask here whether the app is well; default the stack's health_url.",
-    ),
-]
 ImageOption = Annotated[
     str | None,
     typer.Option(

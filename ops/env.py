@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contract import APP
-from ops.common import refuse
+from ops.common import JsonOption, refuse, stack_option
 from ops.stack import ROOT
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ app = typer.Typer(no_args_is_help=True, help="What the app is told, as files.")
 
 _PROXIES = {"digitalocean": 2, "railway": 2}
 """Proxies between client and app, where there is more than one."""
+
+
+_SECRETS = [variable.name for variable in APP.variables if variable.secret]
 
 
 class Target(StrEnum):
@@ -44,10 +48,11 @@ def render(
             "environment, as .env files have it."
         ),
     ],
-    stack: Annotated[str, typer.Option(help="Which Pulumi.STACK.yaml.")],
+    stack: Annotated[str, stack_option("Which Pulumi.STACK.yaml.")],
     output: Annotated[
         Path | None, typer.Option(help="Write it there; default, print it.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the file that a platform reads, from a stack file.
 
@@ -62,7 +67,7 @@ def render(
     except SettingsError as error:
         refuse(str(error))
     try:
-        text = _rendered(target, settings)
+        text = _as_json(target, settings) if as_json else _rendered(target, settings)
     except ValueError as error:
         refuse(str(error))
     if output is None:
@@ -99,19 +104,32 @@ def _rendered(target: Target, settings: Settings) -> str:
     )
 
 
-def _dotenv(settings: Settings) -> str:
-    secrets = [variable.name for variable in APP.variables if variable.secret]
+def _as_json(target: Target, settings: Settings) -> str:
+    """The same as JSON; App Platform takes its file as such, too."""
+    import yaml
+
+    if target is Target.dotenv:
+        data: object = {**_environment(settings), **dict.fromkeys(_SECRETS)}
+    else:
+        data = yaml.safe_load(_rendered(target, settings))  # JSON is YAML
+    return json.dumps(data, indent=2) + "\n"
+
+
+def _environment(settings: Settings) -> dict[str, str]:
     cached = getattr(settings, "cache", None) is not None
     # The platform's own, and on AWS one more with the option `cdn`.
     proxies = _PROXIES.get(settings.platform, 1) + bool(getattr(settings, "cdn", None))
-    values = APP.environment(settings.app, cache=cached, proxies=proxies)
-    lines = [f"{name}={value}" for name, value in values.items()]
+    return APP.environment(settings.app, cache=cached, proxies=proxies)
+
+
+def _dotenv(settings: Settings) -> str:
+    lines = [f"{name}={value}" for name, value in _environment(settings).items()]
     return "\n".join(
         [
             f"# The app's environment in stack {settings.stack}, without secrets.",
             *lines,
             "# Secret, and to be filled in:",
-            *(f"{name}=" for name in secrets),
+            *(f"{name}=" for name in _SECRETS),
             "",
         ]
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
 
 from ops.errors import OpsError
 
@@ -19,6 +22,15 @@ TOKEN = "HEALTH_CHECK_TOKEN"  # noqa: S105 - the name of a variable
 
 URL = "STROMHALTIG_HEALTH_URL"
 """Variable with another address than the stack's own, such as one before a CDN."""
+
+HealthUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--health-url",
+        envvar=URL,
+        help="Ask here whether the app is well; default the stack's health_url.",
+    ),
+]
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from ops.common import FAILED, FileOption, PreviewOption, StackOption, refuse
-
-
-class Format(StrEnum):
-    """How findings are printed."""
-
-    text = "text"
-    json = "json"
+from ops.common import (
+    FAILED,
+    FileOption,
+    JsonOption,
+    PreviewOption,
+    StackOption,
+    print_json,
+    refuse,
+)
 
 
 def check(
@@ -31,9 +30,7 @@ def check(
             help="Findings that are accepted; default policies/exceptions.yaml.",
         ),
     ] = None,
-    output: Annotated[
-        Format, typer.Option(help="For people or programs.")
-    ] = Format.text,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge a stack by every policy of the pack.
 
@@ -55,8 +52,8 @@ def check(
         )
     except (GraphError, exceptions.ExceptionsError) as error:
         refuse(str(error))
-    if output is Format.json:
-        print(json.dumps(as_data(graph, judgement), indent=2))
+    if as_json:
+        print_json(as_data(graph, judgement))
     else:
         show(graph, judgement, Console())
     if not judgement.passed:

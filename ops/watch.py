@@ -26,6 +26,7 @@ from ops.common import (
     say,
 )
 from ops.errors import FailedError, OpsError
+from ops.health import HealthUrlOption
 
 if TYPE_CHECKING:
     from ops.platforms.platform import Fact, Measure, Platform
@@ -73,12 +74,7 @@ def status(stack: OfStackOption, as_json: JsonOption = False) -> None:
 def health(
     stack: OfStackOption,
     as_json: JsonOption = False,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="STROMHALTIG_HEALTH_URL", help="Default the stack's health_url."
-        ),
-    ] = None,
+    health_url: HealthUrlOption = None,
     wait: Annotated[
         float, typer.Option(help="Seconds to wait until it is well.")
     ] = 0.0,
@@ -92,7 +88,7 @@ def health(
     from ops.health import TOKEN, until_well, url_of
     from ops.stack import Stack
 
-    address = url or url_of(Stack(stack).outputs)
+    address = health_url or url_of(Stack(stack).outputs)
     found = until_well(address, token=os.environ.get(TOKEN), patience=wait, times=1)
     if as_json:
         print_json(found)

@@ -107,7 +107,7 @@ def test_a_value_that_a_preview_does_not_know_is_named(here):
     [("production", 1.30), ("staging", 1.06), ("demo", 1.30), ("pr-7", 1.00)],
 )
 def test_a_stack_is_priced_with_the_profile_that_is_called_like_it(here, stack, usd):
-    done = run("--file", write(state(in_stack(stack, STACK))), "--output", "json")
+    done = run("--file", write(state(in_stack(stack, STACK))), "--json")
     assert json.loads(done.stdout)["stack"] == stack
     assert json.loads(done.stdout)["usd"] == usd
 
@@ -129,14 +129,14 @@ def test_assumptions_can_be_changed(here):
 
 
 def test_json_is_all_that_is_printed_for_programs(here):
-    done = run("--file", write(state(STACK)), "--output", "json")
+    done = run("--file", write(state(STACK)), "--json")
     data = json.loads(done.stdout)
     assert (data["usd"], data["region"], data["unknown"]) == (1.3, "eu-central-1", [])
     assert "changes" not in data
 
 
 def test_markdown_is_printed_for_pull_requests(here):
-    done = run("--file", write(state(STACK)), "--output", "markdown")
+    done = run("--file", write(state(STACK)), "--markdown")
     assert done.stdout.splitlines() == [
         f"**{HEADLINE}**",
         "",
@@ -178,14 +178,14 @@ def test_a_difference_is_printed_for_people(before, after):
 
 
 def test_a_difference_is_printed_for_pull_requests(before, after):
-    done = run("--file", after, "--against", before, "--output", "markdown")
+    done = run("--file", after, "--against", before, "--markdown")
     first, *_, row = done.stdout.splitlines()
     assert first.startswith(f"**{CHANGE}")
     assert row == "| database: hours, db.t4g.small | 13.87 | 27.01 | +13.14 |"
 
 
 def test_a_difference_is_printed_for_programs(before, after):
-    done = run("--file", after, "--against", before, "--output", "json")
+    done = run("--file", after, "--against", before, "--json")
     (change,) = json.loads(done.stdout)["changes"]
     assert (change["name"], change["what"]) == ("database", "hours, db.t4g.small")
     assert change["usd"] == pytest.approx(13.14)
@@ -221,7 +221,7 @@ def test_no_more_than_the_limit_is_well(here, limit):
 
 
 def test_a_limit_leaves_what_programs_read_as_it_is(here):
-    done = run("--file", write(state(STACK)), "--limit", 1, "--output", "json")
+    done = run("--file", write(state(STACK)), "--limit", 1, "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["usd"] == 1.3
 
@@ -252,6 +252,21 @@ def test_without_stack_and_file_it_is_asked_which():
 def test_stack_and_file_at_once_are_refused(here):
     said = refusal("--stack", "production", "--file", write(state(STACK)))
     assert said == "Say which: --stack NAME or --file FILE."
+
+
+def test_a_file_goes_before_a_stack_that_only_the_environment_names(here, monkeypatch):
+    monkeypatch.setenv("STROMHALTIG_STACK", "production")
+    done = run("--file", write(state(STACK)))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert HEADLINE in done.stdout
+    for typed in (("--stack", "production"), ("-s", "production")):
+        said = refusal("--file", "state.json", *typed)
+        assert said == "Say which: --stack NAME or --file FILE."
+
+
+def test_for_programs_and_pull_requests_at_once_is_refused(here):
+    said = refusal("--file", write(state(STACK)), "--json", "--markdown")
+    assert said == "Say which: --json or --markdown."
 
 
 @pytest.mark.parametrize(
@@ -412,7 +427,7 @@ def test_a_stack_is_priced_as_it_is(pulumi):
 def test_a_stack_is_priced_as_it_would_be(pulumi):
     pulumi.out = json.dumps(preview(STACK))
     pulumi.install()
-    done = run("--stack", "staging", "--preview", "--output", "json")
+    done = run("--stack", "staging", "--preview", "--json")
     assert json.loads(done.stdout)["usd"] == 1.3
     assert pulumi.calls() == [
         f"{ROOT}: preview --json --show-sames --stack staging --non-interactive"

@@ -127,6 +127,25 @@ def test_the_environment_has_values_and_names_of_secrets(folder):
     assert {"DATABASE_URL=", "JWT_SECRET=", "OPENAI_API_KEY="} <= set(lines)
 
 
+def test_programs_get_each_file_as_json(folder):
+    for target, stack in (("do", "digitalocean"), ("railway", "railway")):
+        done = render(target, "--stack", stack, "--json")
+        assert json.loads(done.stdout) == yaml.safe_load(
+            render(target, "--stack", stack).stdout
+        )
+    told = json.loads(render("dotenv", "-s", "docker", "--json").stdout)
+    assert told["SMTP_HOST"] == "smtp.example.org"
+    assert told["PORT"] == str(APP.port)
+    assert told["JWT_SECRET"] is None
+
+
+def test_json_is_written_where_the_file_would_be(folder):
+    target = folder / "app.json"
+    done = render("do", "-s", "digitalocean", "--json", "--output", str(target))
+    assert done.stdout == f"{target} written.\n"
+    assert json.loads(target.read_text())["name"] == "stromhaltig-digitalocean"
+
+
 @pytest.mark.parametrize(
     ("target", "stack", "says"),
     [

@@ -72,7 +72,7 @@ def test_what_is_open_is_named_and_ends_with_1(state):
 
 def test_programs_get_json_and_nothing_else(state):
     file = state(OURS)
-    done = run("--file", file, "--output", "json")
+    done = run("--file", file, "--json")
     assert done.exit_code == 1
     told = json.loads(done.stdout)
     assert told["passed"] is False
