@@ -7,11 +7,13 @@ import json
 import os
 import secrets
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ops.errors import FailedError, OpsError
 from ops.records import read
@@ -31,7 +33,8 @@ class Holder:
     """Who has the lock.
 
     run: address of the pipeline's run, where there is one. since, seen: when it took
-    the lock, and when it last showed that it is alive.
+    the lock, and when it last showed that it is alive. started: when its process did,
+    as `started` says it; empty where nobody could tell.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Holder:
     run: str
     since: datetime
     seen: datetime
+    started: str = ""
 
     @property
     def age(self) -> timedelta:
@@ -51,7 +55,7 @@ class Holder:
     def alive(self, now: datetime | None = None) -> bool:
         """Whether it still works, as far as can be seen from here."""
         if self.host == socket.gethostname():
-            return runs(self.pid)
+            return runs(self.pid, self.started)
         return (now or datetime.now(UTC)) - self.seen < LEASE
 
     def __str__(self) -> str:
@@ -117,6 +121,7 @@ class Lock:
             run=pipeline_run(),
             since=self._now(),
             seen=self._now(),
+            started=started(os.getpid()),
         )
         if not self._records.create(FILE, _written(mine)) and not self._has(mine):
             raise OpsError(self._refusal())
@@ -236,15 +241,48 @@ def _written(holder: Holder) -> bytes:
     return json.dumps(data).encode()
 
 
-def runs(pid: int) -> bool:
-    """Whether a process of this machine is there."""
+def runs(pid: int, since: str = "") -> bool:
+    """Whether a process of this machine is there.
+
+    since: when it has `started`, for another may have got its number; empty where that
+    is not known.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
-    return True
+    except PermissionError:  # it is somebody else's
+        pass
+    now = started(pid) if since else ""
+    return not now or now == since
+
+
+def started(pid: int) -> str:
+    """When a process of this machine started, in the system's own words.
+
+    To be compared, and nothing else: Linux counts ticks from when it came up, which no
+    setting of the clock changes; others tell the time. Empty where nobody can tell.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return _started_by_ps(pid)
+    # What comes after the program's name, in which there may be spaces and brackets,
+    # begins with the third field; the 22nd is meant: proc_pid_stat(5).
+    return stat.rpartition(")")[2].split()[22 - 3]
+
+
+def _started_by_ps(pid: int) -> str:
+    try:
+        done = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(pid)],
+            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip()
 
 
 def words(age: timedelta) -> str:

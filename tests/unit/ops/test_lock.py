@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ops import lock as locking
 from ops.errors import FailedError, OpsError
-from ops.lock import FILE, LEASE, Holder, Lock, who_am_i, words
+from ops.lock import FILE, LEASE, Holder, Lock, runs, started, who_am_i, words
 from ops.store import FolderStore
 
 NOW = datetime(2026, 11, 29, 20, 0, tzinfo=UTC)
@@ -89,6 +91,62 @@ def test_a_holder_on_this_machine_lives_as_long_as_its_process():
     here = replace(HOLDER, host=socket.gethostname(), seen=NOW - timedelta(days=1))
     assert replace(here, pid=os.getpid()).alive()
     assert not replace(here, pid=ended_process()).alive()
+
+
+@pytest.fixture
+def sleeper(tmp_path):
+    """A process that started after this one, with a name that is hard to read."""
+    script = tmp_path / "a) b (c"
+    script.write_text("#!/bin/sh\nread line\n")
+    script.chmod(0o755)
+    with subprocess.Popen([script], stdin=subprocess.PIPE) as child:
+        yield child.pid
+        child.stdin.close()
+
+
+@pytest.fixture(params=["as it is", "without /proc"])
+def system(request, monkeypatch):
+    """This machine, and one that has its processes listed by `ps` alone."""
+    if request.param == "without /proc":
+        monkeypatch.setattr(locking, "started", locking._started_by_ps)
+
+
+def test_another_process_with_the_number_of_the_holder_is_not_it(system, sleeper):
+    here = replace(HOLDER, host=socket.gethostname(), pid=sleeper)
+    assert replace(here, started=locking.started(sleeper)).alive()
+    assert not replace(here, started="long ago").alive()
+
+
+def test_when_it_started_stays_as_it_is_and_differs_between_processes(sleeper):
+    assert started(sleeper) == started(sleeper) != ""
+    assert started(sleeper) != started(os.getpid())
+    assert started(ended_process()) == ""
+
+
+def test_a_lock_tells_when_its_process_started(lock, records):
+    with lock.held("deploy"):
+        assert lock.holder().started == started(os.getpid())
+        assert lock.holder().alive()
+        leave(records, replace(lock.holder(), started="long ago"))
+        assert not lock.holder().alive()
+
+
+def test_where_nobody_can_tell_when_it_started_its_number_counts(monkeypatch):
+    assert runs(os.getpid())
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(locking, "started", locking._started_by_ps)
+    assert locking.started(os.getpid()) == ""
+    assert runs(os.getpid(), "long ago")
+
+
+def test_a_lock_that_says_no_start_is_its_process_by_number_alone(lock, records):
+    here = replace(HOLDER, host=socket.gethostname(), pid=os.getpid())
+    leave(records, here)
+    record = json.loads(b"".join(records.read(FILE)))
+    del record["started"]
+    records.put(FILE, [json.dumps(record).encode()])
+    assert lock.holder() == here
+    assert lock.holder().alive()
 
 
 def test_a_holder_elsewhere_lives_as_long_as_it_says_so():
