@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ops.stack import Change
 
-_REPLACES = frozenset({"replace", "create-replacement", "delete-replaced"})
-_DELETES = frozenset({"delete", "discard"})
+_EFFECTS: Mapping[str, str] = {
+    "replace": "replace",
+    "create-replacement": "replace",
+    "delete-replaced": "replace",
+    "discard-replaced": "replace",
+    "import-replacement": "replace",
+    "read-replacement": "replace",
+    "remove-pending-replace": "replace",
+    "delete": "delete",
+    "discard": "delete",
+}
+"""The engine's steps by which something goes, to what becomes of it: IsReplacementStep
+in its pkg/resource/deploy/step.go, and what is deleted.
+"""
+
+
+def effect(op: str) -> str:
+    """What a step of the engine comes to: `replace`, `delete`, or its own name."""
+    return _EFFECTS.get(op, op)
 
 
 @dataclass(frozen=True)
@@ -24,12 +41,12 @@ class Summary:
     @property
     def replaced(self) -> list[Change]:
         """Resources that are made anew."""
-        return _once(c for c in self.changes if c.op in _REPLACES)
+        return self._by("replace")
 
     @property
     def deleted(self) -> list[Change]:
         """Resources that go."""
-        return _once(c for c in self.changes if c.op in _DELETES)
+        return self._by("delete")
 
     @property
     def losses(self) -> list[Change]:
@@ -40,9 +57,12 @@ class Summary:
         """For people: replacements and deletions by name, the rest by number."""
         told = [_line("replace", change) for change in self.replaced]
         told += [_line("delete", change) for change in self.deleted]
-        counts = Counter(c.op for c in self.changes if c.op not in _REPLACES | _DELETES)
+        counts = Counter(c.op for c in self.changes if c.op not in _EFFECTS)
         told += [f"{op} {count}" for op, count in sorted(counts.items())]
         return told or ["no changes"]
+
+    def _by(self, told: str) -> list[Change]:
+        return _once(c for c in self.changes if effect(c.op) == told)
 
 
 def holds_data(change: Change) -> bool:
@@ -56,7 +76,7 @@ def _line(op: str, change: Change) -> str:
 
 
 def _once(changes: Iterable[Change]) -> list[Change]:
-    """One of each resource: a replacement comes in three steps."""
+    """One of each resource: a replacement comes in up to three steps."""
     found: dict[tuple[str, str], Change] = {}
     for change in changes:
         found.setdefault((change.type, change.name), change)

@@ -13,6 +13,8 @@ import yaml
 
 from cost import show
 from cost.book import BookError
+from ops.changes import effect
+from ops.stack import IDLE
 from policies.exceptions import ExceptionsError
 from rehearsal.inspection import inspect
 from rehearsal.provider.aws import ROWS
@@ -301,7 +303,7 @@ class Lifecycle:
 
     def _expect_no_changes(self) -> dict[str, int]:
         result = self._succeed("preview", "--diff")
-        wanted = [f"{e.op} {e.urn}" for e in result.events if e.op not in _IDLE]
+        wanted = [f"{e.op} {e.urn}" for e in result.events if e.op not in IDLE]
         if wanted:
             raise StepFailedError(
                 "an unchanged program wants changes: " + "; ".join(wanted)
@@ -312,7 +314,8 @@ class Lifecycle:
         lost = [
             event.urn
             for event in events
-            if event.type in self._stage.data_types and event.op in _LOSSES
+            if event.type in self._stage.data_types
+            and effect(event.op) in {"replace", "delete"}
         ]
         if lost:
             raise StepFailedError(f"replaced or deleted: {', '.join(lost)}")
@@ -383,12 +386,8 @@ class Lifecycle:
         self._report.unverified = {t: sorted(n) for t, n in unverified.items() if n}
 
 
-_IDLE = frozenset({"same", "refresh", "read"})
-_LOSSES = frozenset({"replace", "create-replacement", "delete-replaced", "delete"})
-
-
 def _is_replaced(event: Event, types: Collection[str]) -> bool:
-    return event.type in types and event.op in _LOSSES - {"delete"}
+    return event.type in types and effect(event.op) == "replace"
 
 
 def _changes(result: Result) -> dict[str, int]:

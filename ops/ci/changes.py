@@ -7,22 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ops.changes import effect
 from ops.stack import IDLE
 from resource_graph import GraphError
 from resource_types import holds_data
-
-_OPERATIONS: Mapping[str, str] = {
-    "replace": "replace",
-    "create-replacement": "replace",
-    "delete-replaced": "replace",
-    "import-replacement": "replace",
-    "delete": "delete",
-    "discard": "delete",
-    "update": "update",
-    "create": "create",
-    "import": "import",
-}
-"""A step of the engine -> what it comes to; anything else is shown by its own name."""
 
 _WORST = ("delete", "replace", "update", "import", "create")
 
@@ -93,7 +81,7 @@ def counted(changes: Sequence[Change]) -> str:
 
 
 def _change(step: Mapping[str, Any]) -> Change | None:
-    op = _OPERATIONS.get(step["op"], step["op"])
+    op = effect(step["op"])
     old, new = step.get("oldState") or {}, step.get("newState") or {}
     state = {**old, **new}
     if op in IDLE or not state.get("custom", True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pulumi.automation import OpType
 
-from ops.changes import Summary
+from ops.changes import Summary, effect
 from ops.stack import Change
 
 DATABASE = "aws:rds/instance:Instance"
@@ -31,7 +32,16 @@ def test_replacements_and_deletions_come_by_name_and_the_rest_by_number():
     assert summary.losses == []
 
 
-@pytest.mark.parametrize("op", ["delete", "replace", "create-replacement"])
+def test_every_step_of_the_engine_that_replaces_is_known():
+    told = {op.value for op in OpType if effect(op.value) == "replace"}
+    assert told == {op.value for op in OpType if "replace" in op.value}
+    assert effect("discard") == effect("delete") == "delete"
+    assert effect("update") == "update"
+
+
+@pytest.mark.parametrize(
+    "op", ["delete", "replace", "create-replacement", "import-replacement"]
+)
 @pytest.mark.parametrize(
     ("protected", "holds_data"), [(False, True), (True, False), (True, True)]
 )

@@ -61,6 +61,12 @@ def test_the_steps_of_a_replacement_are_one_change() -> None:
     assert change.alarming
 
 
+def test_a_replacement_by_something_that_is_there_is_one() -> None:
+    steps = [step("import-replacement", DATABASE), step("replace", DATABASE)]
+    [change] = read_changes({"steps": steps})
+    assert (change.op, change.alarming) == ("replace", True)
+
+
 def test_what_stays_is_left_out_and_so_are_components_and_providers() -> None:
     component = step("create", "stromhaltig:aws:Box")
     component["newState"]["custom"] = False
