@@ -231,8 +231,12 @@ def _cost(preview: Preview, shown: int | None) -> str:
 
 
 def _flat(text: str) -> str:
-    """A message on one line that mentions nobody and opens no tag."""
-    return " ".join(text.split()).replace("@", "@\u200b").replace("<", "&lt;")
+    """A message on one line that mentions nobody and opens no tag.
+
+    Redacted before: an address with a mark after its `@` would not be known as one.
+    """
+    flat = " ".join(redact(text).split())
+    return flat.replace("@", "@\u200b").replace("<", "&lt;")
 
 
 def _more(number: int, shown: int | None) -> str:

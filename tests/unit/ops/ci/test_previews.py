@@ -154,6 +154,13 @@ def test_names_cannot_break_out_of_the_table() -> None:
     assert row == (f"| **delete** | `a'¦<img src=x> @everyone` | `{SUBNET}` |  |")
 
 
+def test_an_address_in_a_message_is_taken_out_before_it_is_kept_from_mentioning() -> (
+    None
+):
+    said = short(Preview(stack="live", unpriced="ask ops@example.org or @somebody"))
+    assert "ask [email] or @\u200bsomebody" in said
+
+
 def test_what_is_no_preview_is_refused() -> None:
     with pytest.raises(GraphError):
         read_preview("staging", {"deployment": {}}, None)

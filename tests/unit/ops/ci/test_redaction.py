@@ -6,6 +6,7 @@ import base64
 import ipaddress
 import json
 import string
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -126,12 +127,51 @@ def test_long_secrets_are_taken_out(secret: str, wrap: str) -> None:
         [
             *("password={}", "PGPASSWORD={}", 'db_password: "{}"', "'secret': '{}'"),
             *("api-key={} host=x", "Authorization: Bearer {}", "token = {}"),
+            *("authorization: token {}", "--db-password {} now", "secret => {}"),
+            *("password: |\n  {}\n", "token:\n  {}\n", "secret=`{}`", "secret=<{}>"),
+            *('password: "aa" => "{}"', "Set-Cookie: id={}; Path=/", "PASSWORD%3D{}"),
+            *("\x1b[31mpassword\x1b[0m=\x1b[1m{}", "app:{}@localhost:5432/app"),
         ]
     ),
     random_text(ALPHANUMERIC + "!#$%*+-._~/", 8, 20),
 )
 def test_what_is_given_by_name_is_taken_out(form: str, value: str) -> None:
     assert value not in redact(form.format(value))
+
+
+printable = st.text(
+    st.characters(min_codepoint=32, max_codepoint=126), min_size=8, max_size=30
+).filter(lambda text: text.strip() == text and len(set(text)) > 4)
+
+
+@given(printable, st.sampled_from(["password", "DB_PASSWORD", "apiKey", "privateKey"]))
+def test_what_json_holds_by_name_is_taken_out_whole(value: str, name: str) -> None:
+    """Whatever is in it: spaces, commas, quotes; and it stays JSON."""
+    said = redact(json.dumps({name: value, "port": 5432}))
+    assert json.loads(said) == {name: "[secret]", "port": 5432}
+
+
+@given(passwords.filter(lambda text: "%" not in text))
+def test_json_within_json_hides_nothing(value: str) -> None:
+    assert value not in redact(json.dumps({"said": json.dumps({"password": value})}))
+
+
+@given(connections, st.sampled_from(["", "?next=", "connect to "]))
+def test_what_is_encoded_for_an_address_is_taken_out(value: str, before: str) -> None:
+    said = redact(before + quote(value, safe=""))
+    assert said.endswith("[url]")
+    assert "%40" not in said
+
+
+@given(arns)
+def test_an_encoded_arn_is_taken_out(value: str) -> None:
+    assert redact(f"role%3D{quote(value, safe='')} denied") == "role%3D[arn] denied"
+
+
+@given(connections)
+def test_base64_of_a_connection_is_taken_out(value: str) -> None:
+    text = base64.b64encode(value.encode()).decode()
+    assert text[:24] not in redact(f"DSN is {text}.")
 
 
 @given(st.ip_addresses().map(str))
@@ -171,6 +211,11 @@ def test_any_text_is_taken_and_twice_is_as_once(text: str) -> None:
         ("see https://hooks.slack.com/services/T0/B0/x", "see [url]"),
         ("s3://stromhaltig-state", "[url]"),
         ("app.abc123.eu-central-1.rds.amazonaws.com:5432", "[host]:5432"),
+        ("APP.ABC123.EU-CENTRAL-1.RDS.AMAZONAWS.COM", "[host]"),
+        ("ip-10-0-3-7.eu-central-1.compute.internal, ip-10-0-3-7", "[host], [host]"),
+        ("zone Z08345672ABCDEFGHIJKL, E1A2B3C4D5E6F7", "zone [id], [id]"),
+        ("account 2109-8765-4321", "account [account]"),
+        ("told root@localhost", "told [email]"),
         ("open to 0.0.0.0/0 and 10.0.0.0/16", "open to 0.0.0.0/0 and [ip]/16"),
         (
             "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
@@ -196,6 +241,8 @@ def test_what_is_left_says_what_it_was(text: str, left: str) -> None:
         "392.20 USD a month, 123 of 140 policies apply: 110 hold",
         "CloudFront.1 high: what is asked for is not there",
         "containerDefinitions, vpcConfig.0.subnetIds",
+        "ghcr.io/stromdao/stromhaltig:1.2.0@sha256:0a0a0a0a0a0a",
+        "ELASTICACHE, ZONE_REDUNDANT, EXAMPLE2",
     ],
 )
 def test_names_stay(text: str) -> None:
