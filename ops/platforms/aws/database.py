@@ -38,6 +38,9 @@ KEEP_DAYS = 30
 
 POLL_SECONDS = 15.0
 
+_KINDS: tuple[dict[str, str], ...] = ({}, {"SnapshotType": "awsbackup"})
+"""RDS lists manual and automatic snapshots unless told, those of AWS Backup never."""
+
 _LONGEST = 63
 """Characters of an identifier of RDS."""
 
@@ -150,21 +153,26 @@ def _expire(account: Account, newest: str) -> None:
 
 def snapshots(account: Account) -> list[Snapshot]:
     """As `Platform.snapshots`: manual, automatic, and those of AWS Backup."""
-    found = account.pages(
-        "rds",
-        "describe_db_snapshots",
-        "DBSnapshots",
-        DBInstanceIdentifier=account["database"],
-    )
+    found = {
+        one["DBSnapshotIdentifier"]: one
+        for kind in _KINDS
+        for one in account.pages(
+            "rds",
+            "describe_db_snapshots",
+            "DBSnapshots",
+            DBInstanceIdentifier=account["database"],
+            **kind,
+        )
+    }
     # One that is being made has no time yet.
     kept = [
         Snapshot(
-            name=one["DBSnapshotIdentifier"],
+            name=name,
             at=one.get("SnapshotCreateTime") or datetime.now(UTC),
             gib=one["AllocatedStorage"],
             state=one["Status"],
         )
-        for one in found
+        for name, one in found.items()
     ]
     return sorted(kept, key=lambda one: one.at, reverse=True)
 

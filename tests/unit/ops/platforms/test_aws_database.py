@@ -199,6 +199,16 @@ def test_snapshots_are_listed_the_newest_first(aws, platform):
     ]
 
 
+def test_snapshots_of_aws_backup_are_asked_for_by_themselves(aws, platform):
+    kinds = {None: "nightly", "awsbackup": "awsbackup:job-1"}
+    aws.on(
+        "rds.DescribeDBSnapshots",
+        lambda asked: snapshots(kinds[asked.get("SnapshotType")]),
+    )
+    names = {one.name for one in platform.snapshots()}
+    assert names == {"nightly", "awsbackup:job-1"}
+
+
 def test_one_that_is_being_made_has_no_time_yet_and_is_listed(aws, platform):
     found = snapshots("old", "new", state="creating")
     del found["DBSnapshots"][1]["SnapshotCreateTime"]
