@@ -227,7 +227,7 @@ class TestStack:
         assert found()["lock"]["says"] == "free"
         with Lock(stack.records).held("deploy"):
             assert found()["lock"]["state"] == "warning"
-            monkeypatch.setattr("ops.lock.runs", lambda pid: False)
+            monkeypatch.setattr("ops.lock.runs", lambda *_: False)
             fact = found()["lock"]
         assert fact["state"] == "error"
         assert "stromhaltig unlock --stack staging" in fact["remedy"]
