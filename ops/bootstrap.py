@@ -35,14 +35,14 @@ def bootstrap(
     name: NameOption = "stromhaltig-state",
     bucket: Annotated[
         str | None,
-        typer.Option(help="Of this name; default: NAME-ACCOUNT-REGION."),
+        typer.Option(help="What the bucket is called; default: NAME-ACCOUNT-REGION."),
     ] = None,
     github: Annotated[
         str | None,
         typer.Option(
             metavar="OWNER/REPOSITORY",
-            help="Let workflows of it sign in to AWS without a key: adds GitHub's "
-            "identity provider.",
+            help="Let workflows of this repository sign in to AWS without a key: adds "
+            "GitHub's identity provider.",
         ),
     ] = None,
     yes: YesOption = False,

@@ -34,26 +34,33 @@ def cost(
     preview: PreviewOption = False,
     against: Annotated[
         Path | None,
-        typer.Option(help="Show the difference from this state or preview."),
+        typer.Option(
+            metavar="FILE", help="Show the difference from this state or preview."
+        ),
     ] = None,
     profile: Annotated[
         str | None,
         typer.Option(
-            help="Assumptions about use; default the one called like the stack."
+            metavar="NAME",
+            help="Assumptions about use; default the profile called like the stack.",
         ),
     ] = None,
     assume: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Change one; may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Change an assumption; may be repeated."
+        ),
     ] = None,
     region: Annotated[
-        str | None, typer.Option(help="Of AWS; default the stack's own.")
+        str | None,
+        typer.Option(help="Region of AWS whose prices count; default the stack's own."),
     ] = None,
     limit: Annotated[
         float | None,
         typer.Option(
-            help="Exit with 1 when a month costs more than this, in USD, or part of it "
-            "is of unknown price."
+            metavar="USD",
+            help="Exit with 1 when a month costs more than this, or part of it is of "
+            "unknown price.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -97,7 +104,9 @@ def cost(
 
 @app.command()
 def refresh(
-    region: Annotated[str, typer.Option(help="Which book.")] = "eu-central-1",
+    region: Annotated[
+        str, typer.Option(help="Region whose book it is.")
+    ] = "eu-central-1",
 ) -> None:
     """Read the prices of a book again, from the AWS Price List API.
 

@@ -53,7 +53,10 @@ AdminEnvOption = Annotated[
     ),
 ]
 KeepDaysOption = Annotated[
-    int, typer.Option(min=1, help="Dumps older than this go, after the new one is in.")
+    int,
+    typer.Option(
+        metavar="DAYS", min=1, help="Remove older dumps, after the new one is in."
+    ),
 ]
 BackupArgument = Annotated[
     str, typer.Argument(help="Name of a backup, part of it, or `latest`.")
@@ -91,7 +94,8 @@ def backup(
     here: Annotated[
         bool,
         typer.Option(
-            "--here", help="Dump from here, also where the platform has a job."
+            "--here",
+            help="Dump from this machine, even where the platform has a job for it.",
         ),
     ] = False,
     keep_days: KeepDaysOption = KEEP_DAYS,
@@ -168,28 +172,37 @@ def restore(
     ] = None,
     at: Annotated[
         datetime | None,
-        typer.Option(help="As of a moment instead, in UTC: 2026-11-29T22:00:00."),
+        typer.Option(
+            metavar="TIME", help="As of a moment instead, in UTC: 2026-11-29T22:00:00."
+        ),
     ] = None,
     into: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Another database of the server than the live one."
+            metavar="NAME",
+            help="Restore this database of the server instead of the app's.",
         ),
     ] = None,
     swap: Annotated[
         bool, typer.Option(help="Let it take the place of the live one.")
     ] = True,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Go back to the database of before.")
+        bool,
+        typer.Option("--undo", help="Go back to the database that was replaced last."),
     ] = False,
     drop_kept: Annotated[
         bool,
-        typer.Option("--drop-kept", help="Remove databases of before and unswapped."),
+        typer.Option(
+            "--drop-kept",
+            help="Remove what restores left: databases that were replaced, and those "
+            "of --no-swap.",
+        ),
     ] = False,
     allow_newer_schema: Annotated[
         bool,
         typer.Option(
-            "--allow-newer-schema", help="Also what a newer release has written."
+            "--allow-newer-schema",
+            help="Take a backup of a newer schema than the app's, too.",
         ),
     ] = False,
     yes_replace: Annotated[
@@ -262,7 +275,8 @@ def drill(
         typer.Option(metavar="HOURS", help="Fails when the data is older."),
     ] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(help="Fails when the restore takes longer.")
+        float | None,
+        typer.Option(metavar="SECONDS", help="Fails when the restore takes longer."),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -28,20 +28,23 @@ def maintain(
         typer.Option(
             parser=percent,
             metavar="PERCENT",
-            help="Rebuild an index of which so much is air.",
+            help="Rebuild indexes of which this share or more is air, that is, unused.",
         ),
     ] = 50,
     at_least: Annotated[
-        int, typer.Option(metavar="MIB", min=0, help="And at least so many MiB.")
+        int,
+        typer.Option(metavar="MIB", min=0, help="Leave indexes with less air alone."),
     ] = 4,
     wait: Annotated[
         int,
         typer.Option(
-            metavar="SECONDS", min=1, help="Leave out what is locked for longer."
+            metavar="SECONDS",
+            min=1,
+            help="Leave out what somebody else has locked for longer.",
         ),
     ] = 30,
     everything: Annotated[
-        bool, typer.Option("--all", help="VACUUM also tables that do not need it.")
+        bool, typer.Option("--all", help="Vacuum tables that do not need it, too.")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> None:

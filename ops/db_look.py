@@ -37,7 +37,7 @@ def slow(
     address_env: AddressEnvOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many statements.")] = 10,
     by: Annotated[
-        Order, typer.Option(help="What costs most in all, or takes longest each time.")
+        Order, typer.Option(help="First what took longest in all, or at each call.")
     ] = Order.TOTAL,
     json: JsonOption = False,
 ) -> None:
@@ -78,11 +78,11 @@ def bloat(
     stack: TargetStackOption = None,
     address_env: AddressEnvOption = None,
     at_least: Annotated[
-        int, typer.Option(metavar="MIB", min=0, help="From so many MiB of air on.")
+        int, typer.Option(metavar="MIB", min=0, help="Leave out what has less air.")
     ] = 1,
     json: JsonOption = False,
 ) -> None:
-    """Show how much of tables and indexes is air, by estimate.
+    """Show how much of tables and indexes is air, that is, unused, by estimate.
 
     `stromhaltig db maintain` rebuilds indexes, and makes air in tables usable again.
     """
@@ -109,13 +109,15 @@ def connections(
         typer.Option(
             parser=percent,
             metavar="PERCENT",
-            help="Exit with 1 when more of what is allowed is used.",
+            help="Exit with 1 when more of the connections are in use.",
         ),
     ] = 80,
     idle: Annotated[
         float,
         typer.Option(
-            metavar="MINUTES", min=0, help="Name who is idle in a transaction longer."
+            metavar="MINUTES",
+            min=0,
+            help="Name who has idled in a transaction for longer.",
         ),
     ] = 5,
     json: JsonOption = False,

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 ImageOption = Annotated[
     str | None,
-    typer.Option(help="An image whose migrations are meant; by default what runs."),
+    typer.Option(
+        metavar="IMAGE",
+        help="Image that has the migrations; default what runs.",
+    ),
 ]
 BackupOption = Annotated[
     bool, typer.Option(help="Take a backup first, to go back to if need be.")

@@ -25,7 +25,10 @@ def shell(
     stack: TargetStackOption = None,
     address_env: AddressEnvOption = None,
     admin: Annotated[
-        bool, typer.Option("--admin", help="As who may create databases and roles.")
+        bool,
+        typer.Option(
+            "--admin", help="Sign in as somebody who may create databases and roles."
+        ),
     ] = False,
 ) -> None:
     """Open psql, or run the SQL of standard input.

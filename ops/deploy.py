@@ -82,11 +82,17 @@ def deploy(
     yes_replace: LossesOption = None,
     backup: Annotated[
         Backup,
-        typer.Option(help="auto: when migrations are pending, or nobody can tell."),
+        typer.Option(
+            help="Back the database up first; auto: when migrations are pending, or "
+            "nobody can tell."
+        ),
     ] = Backup.auto,
     on_failure: Annotated[
         OnFailure,
-        typer.Option(help="ask: without a terminal, go back."),
+        typer.Option(
+            help="What to do with a version that does not serve; ask: without a "
+            "terminal, go back."
+        ),
     ] = OnFailure.ask,
     health_url: HealthUrlOption = None,
 ) -> None:
@@ -237,7 +243,7 @@ class _Deployment:
 def list_releases(
     stack: OfStackOption,
     as_json: JsonOption = False,
-    last: Annotated[int, typer.Option(help="How many; 0 for all.")] = 20,
+    last: Annotated[int, typer.Option(min=0, help="How many; 0 for all.")] = 20,
 ) -> None:
     """List what was deployed: the newest serves."""
     from ops.stack import Stack
@@ -278,7 +284,7 @@ def rollback(
         bool,
         typer.Option(
             "--fast",
-            help="Switch the service first, and let the program follow.",
+            help="Have the platform switch at once, and update the stack after.",
         ),
     ] = False,
     keep_schema: Annotated[

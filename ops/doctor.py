@@ -23,7 +23,9 @@ def doctor(
     stack: WhichOption = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="This check; may be repeated."),
+        typer.Option(
+            "--only", metavar="NAME", help="Only this check; may be repeated."
+        ),
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask nothing but this machine.")

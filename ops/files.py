@@ -63,7 +63,9 @@ def backup(
     keep_days: Annotated[
         int,
         typer.Option(
-            min=1, help="Archives older than this go, after the new one is in."
+            metavar="DAYS",
+            min=1,
+            help="Remove older archives, after the new one is in.",
         ),
     ] = KEEP_DAYS,
 ) -> None:

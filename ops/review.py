@@ -28,10 +28,15 @@ def review() -> None:
 
 @app.command("prepare")
 def prepare_command(
-    number: Annotated[int, typer.Argument(help="Of the pull request.")],
-    ref: Annotated[str, typer.Option(help="Image: REPOSITORY@sha256:DIGEST.")],
+    number: Annotated[int, typer.Argument(help="Number of the pull request.")],
+    ref: Annotated[
+        str, typer.Option(metavar="REPOSITORY@sha256:DIGEST", help="Image to run.")
+    ],
     days: Annotated[
-        int, typer.Option(min=1, max=30, help="Until it may be taken down.")
+        int,
+        typer.Option(
+            metavar="DAYS", min=1, max=30, help="How long until it may be taken down."
+        ),
     ] = 3,
 ) -> None:
     """Write Pulumi.pr-NUMBER.yaml, for `pulumi up --stack pr-NUMBER`."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Secrets: which there are, new ones.")
 
-Name = Annotated[str, typer.Argument(help="Of the variable, such as JWT_SECRET.")]
+Name = Annotated[str, typer.Argument(help="Name of the variable, such as JWT_SECRET.")]
 DeployOption = Annotated[
     bool | None,
     typer.Option(

@@ -56,7 +56,7 @@ def unlock(stack: OfStackOption, yes: YesOption = False) -> None:
 
 def audit(
     stack: OfStackOption,
-    last: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="How many entries.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List who changed what on a stack, the newest first."""

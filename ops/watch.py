@@ -76,7 +76,12 @@ def health(
     as_json: JsonOption = False,
     health_url: HealthUrlOption = None,
     wait: Annotated[
-        float, typer.Option(help="Seconds to wait until it is well.")
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Ask again until it is well, at most for so long.",
+        ),
     ] = 0.0,
 ) -> None:
     """Ask the app from outside whether it is well; ends with 1 when it is not.
@@ -105,10 +110,17 @@ def logs(
     ] = False,
     errors: Annotated[bool, typer.Option("--errors", help="Errors only.")] = False,
     since: Annotated[
-        str, typer.Option(help="From then on: 30m, 2h, 1d, or 2026-11-29T20:00.")
+        str,
+        typer.Option(
+            metavar="TIME", help="From then on: 30m, 2h or 1d ago, or 2026-11-29T20:00."
+        ),
     ] = "15m",
     grep: Annotated[
-        str | None, typer.Option(help="Lines that contain this regular expression.")
+        str | None,
+        typer.Option(
+            metavar="EXPRESSION",
+            help="Only lines that contain this regular expression.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -190,7 +202,8 @@ def monitor(
         bool, typer.Option("--watch", help="Again and again, until interrupted.")
     ] = False,
     every: Annotated[
-        float, typer.Option(min=5, help="Seconds between, with --watch.")
+        float,
+        typer.Option(metavar="SECONDS", min=5, help="Pause between two, with --watch."),
     ] = 60.0,
     as_json: JsonOption = False,
 ) -> None:
