@@ -30,6 +30,9 @@ repository."""
 
 _PACKAGE = "github.com/rhysd/actionlint"
 
+_NEWER = 'unexpected key "queue" for "concurrency" section'
+"""What actionlint finds in grammar that is younger than its version 1.7.12."""
+
 
 def actionlint(progress: Progress) -> Path:
     """Return the pinned actionlint.
@@ -59,7 +62,10 @@ def commands(progress: Progress, root: Path = ROOT) -> list[list[str]]:
 
     Raises ToolError or ServerMissingError when a tool is missing.
     """
-    linter = [actionlint(progress), "-pyflakes=", "-shellcheck", which("shellcheck")]
+    linter = [
+        *(actionlint(progress), "-pyflakes=", "-shellcheck", which("shellcheck")),
+        *("-ignore", _NEWER),
+    ]
     zizmor = Path(sys.executable).parent / "zizmor"
     audit = [zizmor, "--offline", "--persona=pedantic", "--no-progress", "--quiet"]
     folders = [root / folder for folder in FOLDERS]

@@ -65,6 +65,7 @@ def test_the_committed_ones_are_without_findings(found: Callable[..., str]) -> N
         ("run: make check", 'run: "[ $X = 1 ] && echo `ls`"', "shellcheck"),
         ("runs-on: ubuntu-24.04", "runs-on: ubuntu-1.04", "runner-label"),
         ("${{ github.ref }}", "${{ github.reff }}", "expression"),
+        ("cancel-in-progress", "cancel-in-progres", "syntax-check"),
     ],
 )
 def test_what_is_wrong_is_found(

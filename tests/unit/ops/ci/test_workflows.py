@@ -13,9 +13,11 @@ import pytest
 import typer
 import yaml
 
+from ops.ci.images import by_digest
 from ops.ci.reaper import REVIEW_LABEL
 from ops.ci.stacks import stack_files
 from ops.cli import app
+from ops.errors import OpsError
 
 ROOT = Path(__file__).parents[4]
 OURS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -102,19 +104,74 @@ def test_a_job_says_what_it_may_and_how_long(where, job, workflow) -> None:
 
 @each_job
 def test_two_runs_do_not_meet(where, job, workflow) -> None:
-    assert "concurrency" in job or "concurrency" in workflow or "uses" in job
+    called = set(workflow["on"]) == {"workflow_call"}
+    assert "concurrency" in job or "concurrency" in workflow or "uses" in job or called
+
+
+def changing() -> dict[str, dict[str, Any]]:
+    """The concurrency of every job that changes a stack."""
+    return {
+        where: job["concurrency"]
+        for where, job, _ in jobs(*OURS)
+        if str(job.get("concurrency", {}).get("group", "")).startswith("stack-")
+    }
 
 
 def test_what_changes_a_stack_is_never_cancelled_by_the_next() -> None:
-    groups = [
-        (where, job["concurrency"])
-        for where, job, _ in jobs(*OURS)
-        if str(job.get("concurrency", {}).get("group", "")).startswith("stack-")
+    assert sorted(group["group"] for group in changing().values()) == [
+        *["stack-pr-${{ github.event.pull_request.number }}"] * 2,
+        *("stack-production", "stack-staging"),
     ]
-    assert len(groups) == 3
-    assert all(group["cancel-in-progress"] == "false" for _, group in groups)
-    workflow = load(ROOT / ".github/workflows/deploy.yml")
-    assert workflow["concurrency"]["cancel-in-progress"] == "false"
+    assert {group["cancel-in-progress"] for group in changing().values()} == {"false"}
+
+
+def test_an_image_that_waits_for_staging_is_not_pushed_out_by_a_commit() -> None:
+    assert changing()["workflows/deploy.yml: staging"]["queue"] == "max"
+
+
+def test_reviewers_of_production_hold_up_nothing_else() -> None:
+    assert "concurrency" not in load(ROOT / ".github/workflows/deploy.yml")
+    assert "concurrency" not in load(ROOT / ".github/workflows/deploy-stack.yml")
+
+
+def test_nothing_goes_on_after_what_did_not_fail_but_did_not_succeed() -> None:
+    """A job that runs out of its time, such as a verification, counts as cancelled."""
+    for where, job, _ in jobs(*FILES):
+        assert "!= 'failure'" not in job.get("if", ""), where
+
+
+def test_an_image_is_deployed_only_when_its_signature_was_verified() -> None:
+    deploy = load(ROOT / ".github/workflows/deploy.yml")["jobs"]
+    assert deploy["verify"]["if"] == "inputs.image != ''"
+    assert deploy["staging"]["needs"] == "verify"
+    assert deploy["staging"]["if"] == (
+        "!cancelled() && (needs.verify.result == 'success' || inputs.image == '')"
+    )
+
+
+def test_production_gets_what_staging_ran_or_nothing() -> None:
+    given = load(ROOT / ".github/workflows/deploy.yml")["jobs"]["production"]["with"]
+    found = re.fullmatch(
+        r"\$\{\{ needs\.staging\.outputs\.image \|\| '(.+)' \}\}", given["image"]
+    )
+    assert found is not None
+    with pytest.raises(OpsError, match=f'"{found[1]}" is not REPOSITORY@sha256'):
+        by_digest(found[1], "production")
+
+
+def test_secrets_of_an_environment_reach_a_called_workflow_by_name() -> None:
+    """They are empty in it unless the caller names them, though it has no value."""
+    found = 0
+    for where, job, _ in jobs(*OURS):
+        if not job.get("uses", "").startswith("./"):
+            continue
+        called = ROOT / job["uses"]
+        used = set(re.findall(r"secrets\.(\w+)", called.read_text()))
+        passed = {name: f"${{{{ secrets.{name} }}}}" for name in used}
+        assert job.get("secrets", {}) == passed, where
+        assert set(load(called)["on"]["workflow_call"].get("secrets", {})) == used
+        found += len(used)
+    assert found == 2
 
 
 def test_no_event_of_a_pull_request_pushes_another_out_of_the_queue() -> None:
@@ -175,7 +232,7 @@ def test_secrets_are_few_and_only_where_an_environment_guards_them() -> None:
     for where, job, _ in jobs(*FILES):
         found = set(re.findall(r"secrets\.(\w+)", yaml.dump(job)))
         assert found <= SECRETS, where
-        assert not found or "environment" in job, where
+        assert not found or "environment" in job or "uses" in job, where
 
 
 def test_a_role_is_taken_in_an_environment_only() -> None:
