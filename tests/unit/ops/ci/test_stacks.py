@@ -27,6 +27,10 @@ def test_a_stack_file_touches_its_stack() -> None:
     assert names("Pulumi.staging.yaml") == ["staging"]
 
 
+def test_a_stack_whose_file_is_deleted_is_not_previewed() -> None:
+    assert names("Pulumi.gone.yaml") == []
+
+
 def test_the_program_touches_every_stack() -> None:
     every = [stack.name for stack in COMMITTED]
     for path in ("contract.py", "stacks/outputs.py", "uv.lock", "Pulumi.yaml"):

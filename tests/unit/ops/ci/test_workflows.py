@@ -186,6 +186,24 @@ def test_a_newer_preview_cancels_an_older() -> None:
     assert "pull_request.number" in concurrency["group"]
 
 
+def test_a_preview_that_is_cancelled_is_told_unless_a_newer_one_tells() -> None:
+    comment = load(ROOT / ".github/workflows/preview.yml")["jobs"]["comment"]
+    assert comment["if"].startswith("always() && ")
+    [publish] = [
+        step["run"]
+        for step in comment["steps"]
+        if "stromhaltig ci publish" in step.get("run", "")
+    ]
+    assert '--commit "$COMMIT"' in publish
+
+
+def test_a_forks_stacks_are_rehearsed_whatever_they_run_on() -> None:
+    workflow = load(ROOT / ".github/workflows/preview.yml")
+    [step] = [s for s in workflow["jobs"]["stacks"]["steps"] if s.get("id") == "stacks"]
+    assert step["env"]["PLATFORM"] == f"${{{{ {SAME_REPOSITORY} && 'aws' || '' }}}}"
+    assert step["run"].endswith('${PLATFORM:+--platform "$PLATFORM"}')
+
+
 def uses() -> Iterator[tuple[str, str, str]]:
     """Where an action is used: its name, and what follows the `@`."""
     for file in [*FILES, *ACTIONS]:
