@@ -126,7 +126,9 @@ class Database(pulumi.ComponentResource):
             command=["postgres", *_flags(args)],
             envs=[
                 f"POSTGRES_PASSWORD_FILE={_SECRETS}/{_ADMIN_PASSWORD}",
-                "POSTGRES_INITDB_ARGS=--data-checksums --auth-host=scram-sha-256",
+                # An image without a locale of its own would make it SQL_ASCII.
+                "POSTGRES_INITDB_ARGS=--encoding=UTF8 --data-checksums "
+                "--auth-host=scram-sha-256",
             ],
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[HOST])

@@ -129,6 +129,8 @@ class Address:
             "dbname": self.database,
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "stromhaltig",
+            # In a database without one (SQL_ASCII), text would come as bytes.
+            "client_encoding": "UTF8",
             **({"hostaddr": self.reach} if self.reach else {}),
             **dict(self.options),
             **options,

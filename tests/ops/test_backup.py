@@ -24,7 +24,7 @@ from ops.errors import FailedError
 from ops.shelf import DamagedError
 from ops.store import FolderStore
 from tests.ops.command import Command
-from tests.ops.conftest import Server, contents
+from tests.ops.conftest import Server, contents, migrate
 from tests.servers import ROOT, eventually
 
 MOST_MIB = 40
@@ -71,6 +71,25 @@ def test_a_backup_of_a_million_rows_says_what_it_holds(
     assert made.manifest.contents.size == len(sql)
     assert b"\n-- PostgreSQL database dump complete\n" in sql[-300:]
     assert b" OWNER TO " not in sql
+
+
+def test_a_database_without_an_encoding_is_backed_up_like_any_other(
+    server: Server, store: FolderStore
+) -> None:
+    """SQL_ASCII, where the server's image has no locale: text is bytes to it."""
+    without = server.app.to("without_encoding")
+    with server.admin.connect() as connection:
+        connection.execute(
+            f"CREATE DATABASE {without.database} TEMPLATE template0 OWNER "
+            f"{without.user} ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    try:
+        migrate(without)
+        made = backups.back_up(without, store, Steps())
+    finally:
+        server.drop(without.database)
+    assert made.manifest
+    assert made.manifest.contents.tables["public.schema_migrations"] == 3
 
 
 def test_counts_are_of_the_moment_of_the_dump(
