@@ -339,11 +339,33 @@ def up(
         ),
     ] = "passphrase",
     output: CommentOption = None,
+    commit: Annotated[
+        str,
+        typer.Option(
+            help="Do nothing when the pull request has a newer one, is closed or not "
+            "labelled any more. Takes GITHUB_TOKEN."
+        ),
+    ] = "",
 ) -> None:
-    """Make or update the environment whose file `stromhaltig review prepare` wrote."""
+    """Make or update the environment whose file `stromhaltig review prepare` wrote.
+
+    Ends with 1 when it does not come up, or when its base has no room for another;
+    the comment says so.
+    """
     from ops.ci import environments
 
-    made = environments.up(f"pr-{number}", secrets_provider)
+    name = f"pr-{number}"
+    if commit and (reason := _unwanted(number, commit)):
+        say(f"{name} is left as it is: {reason}.")
+        return
+    try:
+        with _refusing():
+            made = environments.up(name, secrets_provider)
+    except FailedError as error:
+        text = environments.failure(name, error)
+        _summarise(text)
+        _write(output, text)
+        raise
     _output("url", made.url)
     _summarise(made.text)
     _write(output, made.text)
@@ -356,7 +378,7 @@ def down(number: NumberOption, output: CommentOption = None) -> None:
     from ops.ci import environments
 
     name = f"pr-{number}"
-    text = f"## Environment of this pull request\n\n`{name}` {environments.down(name)}."
+    text = f"{environments.TITLE}\n\n`{name}` {environments.down(name)}."
     _summarise(text)
     _write(output, text)
 
@@ -385,11 +407,10 @@ def _review_stacks() -> list[ReviewStack]:
     """Environments of pull requests in this project, with their last days."""
     from dataclasses import replace
 
-    from ops.ci import reaper
+    from ops.ci import environments, reaper
 
     found = []
-    listed = _pulumi_json("stack", "ls", "--json", "--tag", "=".join(reaper.STACK_TAG))
-    for stack in reaper.review_stacks(listed):
+    for stack in environments.listed():
         try:
             state = _pulumi_json("stack", "export", "--stack", stack.name)
         except GraphError:
@@ -398,6 +419,14 @@ def _review_stacks() -> list[ReviewStack]:
         else:
             found.append(replace(stack, expires=reaper.expiry(state)))
     return found
+
+
+def _unwanted(number: int, commit: str) -> str:
+    """Why nobody waits for the environment of a commit any more; empty: one does."""
+    from ops.ci.github import GitHub
+    from ops.ci.review import unwanted
+
+    return unwanted(GitHub.of_job().pull_request(number), commit)
 
 
 def _pulumi_json(*arguments: str) -> Any:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
-from ops.ci.markdown import code
-from ops.ci.reaper import STACK_TAG
+from ops.ci.markdown import block, code
+from ops.ci.reaper import REVIEW_LABEL, STACK_TAG, ReviewStack, review_stacks
 from ops.ci.redaction import redact
 from ops.errors import FailedError, OpsError
 from ops.stack import Stack, project
+from ops.stack_graph import pulumi_json
+
+TITLE = "## Environment of this pull request"
 
 GONE = "no stack named"
 """How Pulumi begins to say that there is no such stack."""
@@ -27,13 +31,22 @@ class Environment:
     text: str
 
 
+def listed() -> list[ReviewStack]:
+    """The environments that there are.
+
+    Raises GraphError with what Pulumi says when it cannot list them.
+    """
+    tag = "=".join(STACK_TAG)
+    return review_stacks(pulumi_json("stack", "ls", "--json", "--tag", tag))
+
+
 def up(name: str, secrets_provider: str) -> Environment:
     """Make or update the stack of a pull request.
 
     secrets_provider: what encrypts the secrets of a stack that is new.
 
-    Raises OpsError when its file was not prepared, FailedError when it does not come
-    up.
+    Raises OpsError when its file was not prepared, FailedError when its base has no
+    room for another, or when it does not come up, GraphError as `listed`.
     """
     file = project() / f"Pulumi.{name}.yaml"
     if not file.exists():
@@ -42,6 +55,7 @@ def up(name: str, secrets_provider: str) -> Environment:
             f"There is no {file.name}. Write it first: stromhaltig review prepare "
             f"{number} --ref REPOSITORY@sha256:DIGEST"
         )
+    _demand_room(name, file)
     _demand(
         *("stack", "select", "--create", name),
         *("--secrets-provider", secrets_provider),
@@ -69,6 +83,31 @@ def down(name: str) -> str:
     )
 
 
+def failure(name: str, reason: FailedError) -> str:
+    """What the pull request is told when its environment did not come up."""
+    return redact(f"{TITLE}\n\n{code(name)} is not up:\n\n{block(str(reason))}")
+
+
+def _demand_room(name: str, file: Path) -> None:
+    """Refuse another environment where the base has as many as it takes.
+
+    Two that come up in the same minute may both find the last place; the database
+    server has some connections to spare.
+    """
+    from settings.aws.review import room
+
+    base, most = room(file)
+    there = [stack.name for stack in listed()]
+    if name in there or len(there) < most:
+        return
+    raise FailedError(
+        f"{base} has room for {most} environments at once (stromhaltig:reviews.max in "
+        f"Pulumi.{base}.yaml), and these are there: {', '.join(there)}. Take the label "
+        f"`{REVIEW_LABEL}` off one of these pull requests; when it is gone, take it "
+        "off this one and put it on again"
+    )
+
+
 def _comment(stack: Stack) -> str:
     """What the pull request is told."""
     from cost import assumptions, show
@@ -83,7 +122,7 @@ def _comment(stack: Stack) -> str:
     except (BookError, GraphError) as error:
         price = f"of unknown price: {error}"
     return redact(
-        f"## Environment of this pull request\n\n{code(stack.name)} is up, with a "
+        f"{TITLE}\n\n{code(stack.name)} is up, with a "
         f"database of its own. It goes when the pull request is closed, when the label "
         f"`review` is taken off, or when its time is over; `persist` lets it stay.\n\n"
         f"**Cost**: {price}, for as long as it is there."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ops.ci.github import PullRequest
 from ops.ci.reaper import REVIEW_LABEL
 from ops.errors import OpsError
 
@@ -62,3 +63,17 @@ def decide(event: Mapping[str, Any]) -> Decision:
     if action in {"labeled", "unlabeled"} and changed != REVIEW_LABEL:
         return decision(Action.none, f"`{changed}` changes nothing of it")
     return decision(Action.up, f"it is labelled `{REVIEW_LABEL}`")
+
+
+def unwanted(pull: PullRequest | None, commit: str) -> str:
+    """Why the environment of a commit is not to be made; empty when it is.
+
+    An image takes its time: what was decided before may not hold any more.
+    """
+    if pull is None or not pull.open:
+        return "the pull request is closed"
+    if REVIEW_LABEL not in pull.labels:
+        return f"the label `{REVIEW_LABEL}` was taken off"
+    if pull.head != commit:
+        return "the pull request has a newer commit"
+    return ""

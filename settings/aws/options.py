@@ -340,6 +340,14 @@ class Reviews(Group):
         "which takes about 80 as a db.t4g.micro: those of two tasks, for a release "
         "doubles the one, and one to migrate.",
     )
+    max: int = Field(
+        4,
+        ge=1,
+        le=50,
+        description="Reviews at once, which `stromhaltig ci review up` makes no more "
+        "than: four, of 10 connections each, and this stack itself are what a "
+        "db.t4g.micro takes.",
+    )
 
 
 class Budget(Group):

@@ -58,6 +58,17 @@ def tags_of(number: int, expires: str) -> dict[str, str]:
     }
 
 
+def room(file: Path) -> tuple[str, int]:
+    """Return the base of a review, and how many it has room for at once.
+
+    Args:
+        file: of the review, in one folder with the base's. What is wrong with them is
+            for the program to tell: then the number is the default.
+    """
+    base = str((_config(file) or {}).get(f"{NAMESPACE}base", ""))
+    return base, _lent(_config(file.with_name(f"Pulumi.{base}.yaml")) or {}, "max")
+
+
 class ReviewService(Group):
     """The review's one task."""
 
@@ -176,9 +187,7 @@ def _base_fits(settings: ReviewSettings, base: Mapping[str, Any]) -> Iterator[Pr
             "aws:region",
             f'"{settings.region}" is not that of {settings.base}. Set it: {command}',
         )
-    reviews = base[f"{NAMESPACE}reviews"]
-    given = reviews.get("connections") if isinstance(reviews, dict) else None
-    most = given if isinstance(given, int) else Reviews().connections
+    most = _lent(base, "connections")
     pool = int(settings.app_value("DB_POOL_MAX"))
     if 2 * pool + 1 > most:
         fits = (most - 1) // 2
@@ -190,10 +199,18 @@ def _base_fits(settings: ReviewSettings, base: Mapping[str, Any]) -> Iterator[Pr
         )
 
 
+def _lent(base: Mapping[str, Any], key: str) -> int:
+    """A number of `reviews` in a base's file, or the default."""
+    reviews = base.get(f"{NAMESPACE}reviews")
+    given = reviews.get(key) if isinstance(reviews, dict) else None
+    default: int = Reviews.model_fields[key].default
+    return given if isinstance(given, int) else default
+
+
 def _config(file: Path) -> Mapping[str, Any] | None:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):
         return None
     config = content.get("config") if isinstance(content, dict) else None
     return config if isinstance(config, dict) else None

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from settings import ReviewSettings, SettingsError, parse
-from settings.aws.review import number_of, tags_of
+from settings.aws.review import number_of, room, tags_of
 
 DIGEST = f"ghcr.io/stromdao/stromhaltig@sha256:{'a' * 64}"
 EXPIRES = "2026-12-06T12:00:00Z"
@@ -218,3 +218,27 @@ def test_a_review_says_in_one_form_when_it_ends(when):
 def test_further_tags_are_welcome():
     tags = {**tags_of(7, EXPIRES), "Owner": "somebody"}
     assert read(**{"aws:defaultTags": {"tags": tags}}).expires == EXPIRES
+
+
+@pytest.mark.parametrize(
+    ("reviews", "most"),
+    [
+        ("{}", 4),
+        ("{max: 7}", 7),
+        ("{connections: 20}", 4),
+        ("true", 4),
+        ("{max: x}", 4),
+    ],
+)
+def test_a_base_says_how_many_reviews_it_has_room_for(
+    tmp_path: Path, reviews: str, most: int
+) -> None:
+    file = tmp_path / "Pulumi.pr-7.yaml"
+    file.write_text("config:\n  stromhaltig:base: staging\n")
+    base = tmp_path / "Pulumi.staging.yaml"
+    base.write_text(f"config:\n  stromhaltig:reviews: {reviews}\n")
+    assert room(file) == ("staging", most)
+
+
+def test_without_files_the_room_is_that_of_the_defaults(tmp_path: Path) -> None:
+    assert room(tmp_path / "Pulumi.pr-7.yaml") == ("", 4)

@@ -372,13 +372,84 @@ class TestReview:
     def test_one_that_does_not_come_up_says_why(self, pulumi, job: Path) -> None:
         (job / "Pulumi.pr-9.yaml").write_text("config: {}\n")
         full = (255, f"error: quota of {ACCOUNT} is full")
-        asked = pulumi(stack_select="", stack_tag="", up=full)
-        done = run("review", "up", "--pull-request", "9")
+        asked = pulumi(stack_ls=[], stack_select="", stack_tag="", up=full)
+        done = run("review", "up", "--pull-request", "9", "--output", "said.md")
         assert done.exit_code == 1
         assert "pulumi up --yes: error: quota of [account] is full" in done.output
+        said = (job / "said.md").read_text()
+        assert "`pr-9` is not up:" in said
+        assert "error: quota of [account] is full" in said
         # Half of it may be there: the reaper has to find it.
         tagged = [line for line in asked() if line.startswith("stack tag set")]
         assert tagged[0].startswith("stack tag set purpose review --stack pr-9")
+
+
+class TestRoomForReviews:
+    LISTED: ClassVar = [{"name": "pr-3"}, {"name": "pr-4"}]
+
+    @pytest.fixture
+    def made(self, pulumi, job: Path) -> Callable[[int], tuple[Result, list[str]]]:
+        (job / "Pulumi.staging.yaml").write_text(
+            "config:\n  stromhaltig:reviews:\n    max: 2\n"
+        )
+        asked = pulumi(stack_ls=self.LISTED, stack_select=(1, "error: that far"))
+
+        def made(number: int) -> tuple[Result, list[str]]:
+            (job / f"Pulumi.pr-{number}.yaml").write_text(
+                "config:\n  stromhaltig:base: staging\n"
+            )
+            done = run(
+                *("review", "up", "--pull-request", str(number)),
+                *("--output", "said.md"),
+            )
+            return done, asked()
+
+        return made
+
+    def test_one_too_many_is_refused_and_the_pull_request_told(
+        self, made, job: Path
+    ) -> None:
+        done, asked = made(9)
+        assert done.exit_code == 1
+        for said in (done.output, (job / "said.md").read_text()):
+            assert "staging has room for 2 environments at once" in said
+            assert "pr-3, pr-4" in said
+        assert asked == ["stack ls --json --tag purpose=review --non-interactive"]
+
+    def test_one_that_is_there_is_updated(self, made) -> None:
+        done, asked = made(4)
+        assert "that far" in done.output
+        assert asked[-1].startswith("stack select --create pr-4")
+
+    def test_a_list_that_fails_makes_nothing(self, made, pulumi) -> None:
+        pulumi(stack_ls=(255, f"error: no access for {ACCOUNT}"))
+        done, asked = made(9)
+        assert done.exit_code == 2
+        assert "no access for [account]" in done.output
+        assert len(asked) == 1
+
+
+class TestWantedStill:
+    UP = ("review", "up", "--pull-request", "9", "--commit", "c0ffee")
+
+    @pytest.fixture
+    def asked(self, pulumi, job: Path) -> Callable[[], list[str]]:
+        (job / "Pulumi.pr-9.yaml").write_text("config: {}\n")
+        return pulumi(stack_ls=[], stack_select=(1, "error: that far"))
+
+    def test_the_newest_commit_gets_its_environment(self, asked, github) -> None:
+        github.pull(9, "review", head="c0ffee")
+        assert "that far" in run(*self.UP).output
+
+    def test_one_that_came_too_late_makes_nothing(
+        self, asked, github, job: Path
+    ) -> None:
+        github.pull(9, "review", head="c0ffee", state="closed")
+        done = run(*self.UP, "--output", "said.md")
+        assert done.exit_code == 0, done.output
+        assert "pr-9 is left as it is: the pull request is closed." in done.output
+        assert not (job / "asked").exists()
+        assert not (job / "said.md").exists()
 
 
 class TestNotify:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ops.ci.review import Action, decide
+from ops.ci.github import PullRequest
+from ops.ci.review import Action, decide, unwanted
 from ops.errors import OpsError
 
 OURS = "stromdao/stromhaltig-infra"
@@ -71,3 +72,21 @@ def test_a_label_on_a_fork_gives_nothing_and_says_why(head: str | None) -> None:
 def test_another_event_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(OpsError, match="this is no event of a pull request"):
         decide(broken)
+
+
+def now(*labels: str, head: str = "new", is_open: bool = True) -> PullRequest:
+    return PullRequest(number=7, open=is_open, head=head, labels=frozenset(labels))
+
+
+@pytest.mark.parametrize(
+    ("pull", "reason"),
+    [
+        (now("review", "bug"), ""),
+        (None, "the pull request is closed"),
+        (now("review", is_open=False), "the pull request is closed"),
+        (now("bug"), "the label `review` was taken off"),
+        (now("review", head="newer"), "the pull request has a newer commit"),
+    ],
+)
+def test_what_was_decided_may_not_hold_when_the_image_is_there(pull, reason) -> None:
+    assert unwanted(pull, "new") == reason

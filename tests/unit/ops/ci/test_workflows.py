@@ -180,6 +180,26 @@ def test_no_event_of_a_pull_request_pushes_another_out_of_the_queue() -> None:
     assert "run_id" in review["jobs"]["decide"]["concurrency"]["group"]
 
 
+def test_an_environment_that_does_not_come_up_is_told() -> None:
+    review = load(ROOT / ".github/workflows/review.yml")["jobs"]
+    [kept] = [
+        s for s in review["up"]["steps"] if "upload-artifact" in s.get("uses", "")
+    ]
+    assert kept["if"] == "always()"
+    assert "needs.up.result != 'skipped'" in review["tell"]["if"]
+    [told] = [s for s in review["tell"]["steps"] if "run" in s]
+    assert told["if"] == "hashFiles('review.md') != ''"
+
+
+def test_an_image_that_comes_too_late_makes_no_environment() -> None:
+    """Closing destroys it while the image of a former push is being built."""
+    up = load(ROOT / ".github/workflows/review.yml")["jobs"]["up"]
+    [step] = [s for s in up["steps"] if s.get("id") == "up"]
+    assert '--commit "$COMMIT"' in step["run"]
+    assert step["env"]["COMMIT"] == "${{ github.event.pull_request.head.sha }}"
+    assert up["permissions"]["pull-requests"] == "read"
+
+
 def test_a_newer_preview_cancels_an_older() -> None:
     concurrency = load(ROOT / ".github/workflows/preview.yml")["concurrency"]
     assert concurrency["cancel-in-progress"] == "true"
