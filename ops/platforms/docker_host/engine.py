@@ -199,6 +199,33 @@ class Engine:
             raise FileNotFoundError(f"{container}:{path} is no file")
         return content.read()
 
+    def on_host(self, command: Sequence[str]) -> str:
+        """Run a command on the engine's machine, with our login, and return its output.
+
+        command: of plain words, for over SSH a shell reads it.
+
+        Raises OpsError, with the reason alone, when that cannot be done.
+        """
+        words = list(command)
+        if self._bridge:
+            words = self._bridge.command(*words)
+        elif self.client.info()["Name"] != socket.gethostname():
+            raise OpsError("the engine is on another machine than this one")
+        try:
+            done = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=CONNECT_SECONDS,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise OpsError(str(error)) from None
+        if done.returncode != 0:
+            why = done.stderr.strip() or f"exit code {done.returncode}"
+            raise OpsError(f"{command[0]}: {why.splitlines()[-1].rstrip('.')}")
+        return done.stdout
+
     def dial(self) -> socket.socket:
         """A connection to the engine's API."""
         path = str(self._socket)
@@ -402,13 +429,12 @@ class _Bridge:
     def __init__(self, destination: Sequence[str]) -> None:
         self._folder = tempfile.mkdtemp(prefix="strom-")
         self.path = Path(self._folder) / "docker.sock"
-        self._command = [
+        self._login = [
             *("ssh", "-T", "-o", f"ConnectTimeout={CONNECT_SECONDS}"),
             *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"),
             *("-o", "ControlMaster=auto", "-o", "ControlPersist=no"),
             *("-o", f"ControlPath={self._folder}/%C"),
             *destination,
-            *("docker", "system", "dial-stdio"),
         ]
         self._complaints = (Path(self._folder) / "complaints").open("w+b")
         self._carriers: list[subprocess.Popen[bytes]] = []
@@ -416,6 +442,10 @@ class _Bridge:
         self._listener.bind(str(self.path))
         self._listener.listen(64)
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def command(self, *words: str) -> list[str]:
+        """What runs a command over there."""
+        return [*self._login, *words]
 
     def complaint(self) -> str:
         """The last line that OpenSSH printed."""
@@ -447,7 +477,7 @@ class _Bridge:
         other side.
         """
         return subprocess.Popen(
-            self._command,
+            self.command("docker", "system", "dial-stdio"),
             stdin=connection.fileno(),
             stdout=connection.fileno(),
             stderr=self._complaints,

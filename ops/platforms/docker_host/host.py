@@ -15,7 +15,7 @@ from contract import AppContract
 from ops.database.address import Address
 from ops.errors import NotOfferedError, OpsError
 from ops.platforms import site
-from ops.platforms.docker_host import facts, logs, one_off, volumes
+from ops.platforms.docker_host import facts, firewall, logs, one_off, volumes
 from ops.platforms.docker_host.engine import Engine
 from ops.platforms.docker_host.rollout import Names, Rollout, health
 from ops.platforms.docker_host.terminal import interact
@@ -109,11 +109,12 @@ class DockerHost:
         ]
 
     def checks(self) -> list[Fact]:
-        """Engine, clock, disk, name, certificate and what sees to it, backups."""
+        """Engine, clock, firewall, disk, name, certificate and its keeper, backups."""
         url = self._outputs["url"]
         known = facts.addresses(self._engine.address)
         return [
             *facts.engine_facts(self._engine),
+            *firewall.facts(self._engine, self._outputs["proxy_container"]),
             *(_as_fact(measure) for measure in self._disks()),
             site.name(url, known),
             site.certificate(url),
