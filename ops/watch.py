@@ -61,7 +61,7 @@ def status(stack: OfStackOption, as_json: JsonOption = False) -> None:
         *_platform(platform),
         *_health(opened),
         *_lock(opened),
-        *_cost(stack),
+        *_cost(opened),
     ]
     if as_json:
         print_json({"stack": stack, "facts": facts})
@@ -371,8 +371,8 @@ def _lock(stack: Stack) -> list[Fact]:
     return [Fact("lock", State.ERROR, f"left behind by {holder}", remedy)]
 
 
-def _cost(stack: str) -> list[Fact]:
-    """By list price; nothing where no book has prices for the platform."""
+def _cost(stack: Stack) -> list[Fact]:
+    """By list price; nothing for a Docker host, whose price nobody lists."""
     from cost import assumptions
     from cost.book import BookError
     from cost.estimate import book_for, estimate
@@ -380,8 +380,10 @@ def _cost(stack: str) -> list[Fact]:
     from ops.stack_graph import graph_of
     from resource_graph import GraphError
 
+    if stack.outputs.get("platform") == "docker":
+        return []
     try:
-        graph = graph_of(stack, None, preview=False)
+        graph = graph_of(stack.name, None, preview=False)
         profile = assumptions.profile_for(graph.stack)
         priced = estimate(
             graph, book_for(graph, None), assumptions.assumptions(profile, [])
