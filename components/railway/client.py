@@ -12,9 +12,11 @@ from __future__ import annotations
 import email.utils
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
 import httpx
@@ -112,6 +114,7 @@ class Client:
             headers={**header, "User-Agent": "stromhaltig-infra"},
             timeout=timeout,
             trust_env=not _is_loopback(endpoint),
+            verify=_authorities(),
         )
 
     def __enter__(self) -> Client:
@@ -366,6 +369,12 @@ def _why(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     return str(error) or type(error).__name__
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whom certificates are trusted of: to read them takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def _is_loopback(endpoint: str) -> bool:
