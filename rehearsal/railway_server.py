@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from typing import Any, Final
 from graphql import (
     ExecutionResult,
     GraphQLError,
+    GraphQLSchema,
     build_schema,
     execute,
     parse,
@@ -36,6 +38,12 @@ SCHEMA: Final = (
 
 _HOST: Final = "127.0.0.1"
 _POLL_SECONDS: Final = 0.02  # after which the thread sees that it is to end
+
+
+@cache
+def schema() -> GraphQLSchema:
+    """Return what requests are held against; nothing changes it."""
+    return build_schema(SCHEMA.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +98,7 @@ class RailwayServer:
         self.token = token
         self.model = Model()
         self.requests: list[Request] = []
-        self._schema = build_schema(SCHEMA.read_text(encoding="utf-8"))
+        self._schema = schema()
         self._faults: list[_Ordered] = []
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer((_HOST, port), self._handler())
