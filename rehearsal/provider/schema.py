@@ -119,6 +119,7 @@ def _args_class(module: Any, name: str) -> Any:
     return getattr(module, f"{name}InitArgs", None) or getattr(module, f"{name}Args")
 
 
+@cache
 def _required(args_class: Any) -> frozenset[str]:
     names = sdk_types.input_type_py_to_pulumi_names(args_class)
     parameters = inspect.signature(args_class.__init__).parameters.values()
