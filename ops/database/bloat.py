@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from ops.database.address import Address
-from ops.database.maintenance_sql import BLOATED_INDEXES, OURS
+from ops.database.maintenance_sql import BLOATED_INDEXES, OURS, demand_ours
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,11 @@ def bloat(address: Address, least: int) -> list[Bloat]:
     """Tables and B-trees with at least so many bytes of air, the most first.
 
     What was never analyzed is left out: nothing is known of it.
+
+    Raises OpsError for a login that looks after none of the tables.
     """
     with address.connect() as connection:
+        demand_ours(connection)
         found = [*_tables(connection), *_indexes(connection)]
     return sorted(
         (one for one in found if one.air >= max(1, least)), key=lambda one: -one.air

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from ops.database.address import Address
-from ops.database.maintenance_sql import OURS
+from ops.database.maintenance_sql import OURS, demand_ours
 
 T = TypeVar("T")
 
@@ -87,8 +87,12 @@ class Index:
 
 
 def findings(address: Address) -> Findings:
-    """Look at all indexes of a database."""
+    """Look at all indexes of a database.
+
+    Raises OpsError for a login that looks after none of its tables.
+    """
     with address.connect() as connection:
+        demand_ours(connection)
         row = connection.execute(
             "SELECT stats_reset FROM pg_stat_database WHERE datname = "
             "current_database()"

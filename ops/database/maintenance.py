@@ -19,7 +19,12 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from ops.database.address import Address
-from ops.database.maintenance_sql import BLOATED_INDEXES, INVALID_LEFTOVERS, TABLES
+from ops.database.maintenance_sql import (
+    BLOATED_INDEXES,
+    INVALID_LEFTOVERS,
+    TABLES,
+    demand_ours,
+)
 from ops.errors import FailedError, OpsError
 
 LOCK = 7_305_119
@@ -114,8 +119,12 @@ Progress = Callable[[str], None]
 
 
 def plan(address: Address, rules: Rules) -> list[Piece]:
-    """What would be done, by the statistics as they are. Nothing is changed."""
+    """What would be done, by the statistics as they are. Nothing is changed.
+
+    Raises OpsError for a login that looks after none of the tables.
+    """
     with address.connect() as connection:
+        demand_ours(connection)
         return [
             *_leftovers(connection),
             *_tables(connection, rules),
@@ -134,10 +143,12 @@ def maintain(
 
     Interrupted, the statement that runs is ended and what it leaves is removed.
 
-    Raises OpsError when another run is at work, FailedError when the connection is
-    lost; the next run removes what is left then.
+    Raises OpsError when another run is at work, or for a login that looks after none
+    of the tables; FailedError when the connection is lost. The next run removes what
+    is left then.
     """
     with address.connect(application_name="stromhaltig-maintain") as connection:
+        demand_ours(connection)
         for name, value in {
             "client_connection_check_interval": PRESENCE_CHECK,
             "lock_timeout": f"{rules.lock_seconds}s",

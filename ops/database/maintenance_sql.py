@@ -7,12 +7,26 @@ Their parameters are $1 and $2, so they take a `psycopg.RawCursor`.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+from ops.errors import OpsError
+
+if TYPE_CHECKING:
+    import psycopg
 
 OURS: Final = """
   n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND pg_has_role(c.relowner, 'USAGE') AND c.relpersistence <> 't'"""
 """Of a class `c` in a namespace `n`: whether it is ours to maintain."""
+
+_OWNERS: Final = """
+  SELECT pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE'), count(*)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't'
+    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  GROUP BY c.relowner
+  ORDER BY 2 DESC, 3 DESC"""
+"""Whose the tables are, ours first."""
 
 TABLES: Final = f"""
   SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind = 'p' AS partitioned
@@ -70,3 +84,20 @@ BLOATED_INDEXES: Final = f"""
     AND (relpages - needed) * block >= $2::float8
   ORDER BY air DESC"""  # noqa: S608
 """B-trees with much air. $1: share of air, $2: bytes of air, from which one counts."""
+
+
+def demand_ours(connection: psycopg.Connection[Any]) -> None:
+    """Refuse a login that looks after none of the tables: to it, all would seem well.
+
+    Raises OpsError, naming whose they are.
+    """
+    first = connection.execute(_OWNERS).fetchone()
+    if first is None:
+        return
+    owner, ours, tables = first
+    if not ours:
+        raise OpsError(
+            f"{connection.info.user} sees nothing here: the {tables} tables of "
+            f"{connection.info.dbname} belong to {owner}. Use the login of {owner}, or "
+            "of a member of it"
+        )

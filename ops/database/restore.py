@@ -211,8 +211,17 @@ def loaded(plan: Plan, steps: Steps, *, purpose: str = "restore") -> Iterator[st
 
 
 def _live_schema(to: Destination) -> int:
+    from psycopg.errors import InsufficientPrivilege
+
     with to.login.connect() as connection:
-        return max(map(version, applied(connection)), default=0)
+        try:
+            return max(map(version, applied(connection)), default=0)
+        except InsufficientPrivilege as error:
+            raise OpsError(
+                f"{to.login.user} may not read {to.live} ({error.diag.message_primary})"
+                ", and what is restored belongs to who restores it. Use the app's "
+                "login. Nothing was done"
+            ) from None
 
 
 def _demand_schema(source: Source, contents: Contents, known: int | None) -> list[str]:

@@ -210,6 +210,16 @@ def small(server: Server) -> Iterator[Address]:
 
 
 @pytest.fixture
+def guest(server: Server, small: Address) -> Iterator[Address]:
+    """The small database, for somebody who may sign in and no more."""
+    with server.admin.connect() as connection:
+        connection.execute("CREATE ROLE guest LOGIN PASSWORD 'a guest''s'")
+    yield small.login("guest", "a guest's")
+    with server.admin.connect() as connection:
+        connection.execute("DROP ROLE guest")
+
+
+@pytest.fixture
 def filled(server: Server) -> Iterator[Address]:
     """A database with more than a million rows, to do with as a test pleases."""
     yield from _lent(server, "filled")

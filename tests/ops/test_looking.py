@@ -68,6 +68,18 @@ def asked(connection: psycopg.Connection[Any], query: str, *values: object) -> N
     connection.execute(query.encode(), values).fetchall()
 
 
+@pytest.mark.parametrize(
+    "command", [("indexes",), ("bloat",), ("maintain",), ("maintain", "--dry-run")]
+)
+def test_who_looks_after_no_table_is_told_rather_than_that_all_is_well(
+    run, small, guest, command
+):
+    done = run(command[0], guest, *command[1:])
+    assert done.exit_code == 2
+    assert f"guest sees nothing here: the 7 tables of {small.database}" in done.stderr
+    assert f"belong to {small.user}" in done.stderr
+
+
 # slow
 
 

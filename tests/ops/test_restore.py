@@ -316,6 +316,16 @@ def test_who_may_not_create_databases_is_told_of_the_option(
     assert "--admin-env" in ran.err
 
 
+def test_who_may_not_read_the_live_one_is_told_whose_login_it_takes(
+    server: Server, of_small: Command, guest: Address, tmp_path: Path
+) -> None:
+    own = Command(guest, server.admin, tmp_path / "backups")
+    ran = own.run("restore", "latest", *replacing(own), code=2)
+    assert f"guest may not read {guest.database}" in ran.err
+    assert "Use the app's login" in ran.err
+    assert kin(server, guest) == {}
+
+
 def test_beside_the_live_one_then_in_its_place_then_back(
     server: Server, of_small: Command, small: Address
 ) -> None:
