@@ -6,24 +6,24 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 from ops.common import say
 
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
+"""How a pipeline, and a terminal that is closed or gone, end a command."""
+
 
 @contextmanager
 def ended_as_interrupted() -> Iterator[None]:
-    """Take a pipeline's SIGTERM for Ctrl-C: locks are freed, children are ended."""
+    """Take such an end for Ctrl-C: locks are freed, what was started is ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with _handled(_ENDS, signal.default_int_handler):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -31,8 +31,8 @@ def child_first(what: str) -> Iterator[None]:
     """Wait for the child when somebody interrupts; only then be interrupted oneself.
 
     Ctrl-C reaches the child by itself, for it is in the terminal's group: the engine
-    then finishes the steps that are under way. A pipeline's SIGTERM reaches this
-    process alone, and is handed on as an interrupt.
+    then finishes the steps that are under way. Other ends reach this process alone,
+    and are handed on as an interrupt.
 
     Raises KeyboardInterrupt after the block when there was one during it.
     """
@@ -44,19 +44,18 @@ def child_first(what: str) -> Iterator[None]:
     def wait(number: int, _: FrameType | None) -> None:
         nonlocal interrupted
         if not interrupted:
-            say(f"Interrupted: waiting for {what} to end in order …")
+            with suppress(OSError):  # nobody reads what a terminal shows that is gone
+                say(f"Interrupted: waiting for {what} to end in order …")
         interrupted = True
-        if number == signal.SIGTERM:
+        if number != signal.SIGINT:
             for child in _children():
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGINT)
 
-    before = {n: signal.signal(n, wait) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        with _handled((signal.SIGINT, *_ENDS), wait):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if interrupted:
             raise KeyboardInterrupt
 
@@ -70,6 +69,22 @@ def left_to_the_child() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _handled(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Handle signals during the block; what nohup lets nobody hear stays unheard."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in before:
+        if number != signal.SIGHUP or before[number] is not signal.SIG_IGN:
+            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def _children() -> list[int]:

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from ops.interrupts import child_first, left_to_the_child
+from ops.interrupts import child_first, ended_as_interrupted, left_to_the_child
 
 CHILD = """
 import signal, sys, time
@@ -24,22 +24,23 @@ time.sleep(30)
 """
 
 
-def interrupted_child() -> tuple[int, str]:
+def interrupted_child(number: int) -> tuple[int, str]:
     """A child's exit code and last words, when this process is told to end."""
     with subprocess.Popen(
         [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         said, _ = child.communicate(timeout=10)
         return child.returncode, said
 
 
-def test_a_pipelines_end_reaches_the_child_first(capfd):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_end_by_others_reaches_the_child_first(capfd, number):
     ends = []
     with pytest.raises(KeyboardInterrupt), child_first("Pulumi"):
-        ends.append(interrupted_child())
+        ends.append(interrupted_child(number))
     assert ends == [(0, "ended in order\n")]
     assert "waiting for Pulumi to end in order" in capfd.readouterr().err
 
@@ -52,6 +53,21 @@ def interrupted_failure() -> None:
 def test_an_interrupt_hides_how_the_child_ended():
     with pytest.raises(KeyboardInterrupt), child_first("Pulumi"):
         interrupted_failure()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_end_by_others_is_an_interrupt(number):
+    with pytest.raises(KeyboardInterrupt), ended_as_interrupted():
+        os.kill(os.getpid(), number)
+
+
+def test_nohup_keeps_a_command_alive_whose_terminal_is_closed():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_as_interrupted(), child_first("Pulumi"):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_handlers_are_as_before():
