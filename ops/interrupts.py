@@ -31,8 +31,8 @@ def child_first(what: str) -> Iterator[None]:
     """Wait for the child when somebody interrupts; only then be interrupted oneself.
 
     Ctrl-C reaches the child by itself, for it is in the terminal's group: the engine
-    then finishes the steps that are under way. Other ends reach this process alone,
-    and are handed on as an interrupt.
+    then finishes the steps that are under way. Another end may have reached this
+    process alone, and is handed on as an interrupt.
 
     Raises KeyboardInterrupt after the block when there was one during it.
     """
