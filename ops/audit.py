@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ops.common import of_a_library
 from ops.lock import Held, Lock, pipeline_run, who_am_i
 from ops.records import read
 from ops.store import Store
@@ -64,7 +65,7 @@ def audited(
     try:
         yield act
     except BaseException as error:
-        act.message = "" if isinstance(error, typer.Exit) else str(error)
+        act.message = _message(error)
         with suppress(Exception):  # the first error is the one to tell
             note(_outcome(error))
         raise
@@ -102,6 +103,14 @@ def _outcome(error: BaseException) -> str:
     if isinstance(error, OpsError) and not isinstance(error, FailedError):
         return "refused"
     return "failed"
+
+
+def _message(error: BaseException) -> str:
+    """As the terminal shows it: what else a library's error says may be a secret."""
+    if isinstance(error, typer.Exit):
+        return ""
+    told = of_a_library(error) if isinstance(error, Exception) else None
+    return told or str(error)
 
 
 def _written(act: Act) -> bytes:

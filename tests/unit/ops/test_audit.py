@@ -6,6 +6,7 @@ import json
 
 import pytest
 import typer
+from pulumi.automation import CommandError, CommandResult
 
 from ops.audit import PREFIX, acts, audited, operation
 from ops.errors import FailedError, OpsError
@@ -44,6 +45,13 @@ def test_how_it_ended_is_recorded(records, error, outcome):
     with pytest.raises(type(error)), audited(records, "deploy"):
         raise error
     assert (newest(records).outcome, newest(records).message) == (outcome, str(error))
+
+
+def test_what_a_library_printed_is_not_recorded_but_what_it_complains_of(records):
+    done = CommandResult("JWT_SECRET: sw0rdfish", "error: no such stack", 255)
+    with pytest.raises(CommandError), audited(records, "deploy"):
+        raise CommandError(done)
+    assert newest(records).message == "pulumi: error: no such stack"
 
 
 def test_an_exit_code_is_no_message(records):
