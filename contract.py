@@ -429,9 +429,10 @@ class EcsSecret(TypedDict, Generic[_T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Work that a platform starts at set times, in a container of the app's image.
+    """Work that a platform starts, in a container of the app's image.
 
-    It ends by itself, with 0 when all is done, and writes to `temp_dir` only.
+    It ends by itself, with 0 when all is done, and writes to `temp_dir` only, but for
+    one that restores.
 
     name: in lower case; part of physical names.
     command: what the container runs.
@@ -440,6 +441,9 @@ class Job:
     prefix: where in the bucket of backups it puts what it makes; None for a job that
         needs no bucket.
     uploads: needs the directory of uploads mounted; to read it is enough.
+    restores: goes the other way: reads below `prefix`, and writes the uploads. It is
+        started when somebody asks for it, with more arguments to its command; the
+        others at set times.
     """
 
     name: str
@@ -448,6 +452,7 @@ class Job:
     variables: tuple[str, ...]
     prefix: str | None = None
     uploads: bool = False
+    restores: bool = False
 
 
 _OF_EVERY_JOB = ("LOG_LEVEL", "NODE_ENV")
@@ -467,6 +472,15 @@ JOBS: tuple[Job, ...] = (
         variables=(*_OF_EVERY_JOB, "UPLOAD_DIR"),
         prefix="uploads/",
         uploads=True,
+    ),
+    Job(
+        name="unpack",
+        command=("npm", "run", "job:unpack", "--"),
+        description="Puts files of an archive back among the uploads",
+        variables=(*_OF_EVERY_JOB, "UPLOAD_DIR"),
+        prefix="uploads/",
+        uploads=True,
+        restores=True,
     ),
     Job(
         name="maintain",
@@ -489,7 +503,7 @@ class AppContract:
     secret_dir: where the app finds secrets that come as files.
     client_dir: the client's build in the image, for a proxy that serves it itself.
     migrate_command: run to the end before a new version starts (guide: deploy.sh).
-    jobs: run at set times.
+    jobs: run at set times, or when somebody asks.
     start_command: what starts the app: the image's own, for platforms that have to do
         something before.
     uid, gid: the image's unprivileged user (guide: Dockerfile).

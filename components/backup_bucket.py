@@ -66,7 +66,7 @@ class BackupBucket(pulumi.ComponentResource):
     Nobody outside of the account is let in, whatever else the policy may say one day
     (S3.6). With a log bucket, each access is written down (S3.9). `may_write` is all
     that a job needs: it deletes no backup and reads only those of its kind, and what it
-    overwrites can be got back.
+    overwrites can be got back. `may_read` is all that one needs which restores.
     """
 
     bucket_name: pulumi.Output[str]
@@ -126,6 +126,15 @@ class BackupBucket(pulumi.ComponentResource):
         """
         return pulumi.Output.all(self.bucket_arn, self._kms_key_arn).apply(
             lambda known: _write_statements(prefix, *known)
+        )
+
+    def may_read(self, prefix: str) -> pulumi.Output[Sequence[Mapping[str, object]]]:
+        """Return the IAM statements of a job that reads backups under the prefix.
+
+        It has to know their names: it may not list them.
+        """
+        return pulumi.Output.all(self.bucket_arn, self._kms_key_arn).apply(
+            lambda known: _read_statements(prefix, *known)
         )
 
 
@@ -201,7 +210,6 @@ def _statements(
 def _write_statements(
     prefix: str, bucket_arn: str, kms_key_arn: str
 ) -> list[dict[str, object]]:
-    region = iam.place_of(kms_key_arn).region
     return [
         {
             "Sid": "WriteBackups",
@@ -213,9 +221,33 @@ def _write_statements(
             "Sid": "EncryptBackups",
             "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": kms_key_arn,
-            "Condition": {
-                "StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}
-            },
+            **_key_through_s3(kms_key_arn),
         },
     ]
+
+
+def _read_statements(
+    prefix: str, bucket_arn: str, kms_key_arn: str
+) -> list[dict[str, object]]:
+    return [
+        {
+            "Sid": "ReadBackups",
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": f"{bucket_arn}/{prefix}*",
+        },
+        {
+            "Sid": "DecryptBackups",
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            **_key_through_s3(kms_key_arn),
+        },
+    ]
+
+
+def _key_through_s3(kms_key_arn: str) -> dict[str, object]:
+    region = iam.place_of(kms_key_arn).region
+    return {
+        "Resource": kms_key_arn,
+        "Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import available_timezones
 
@@ -13,11 +13,9 @@ import pulumi_aws as aws
 
 import times
 from components import iam
-from components.task_definition import Task, TaskArgs, TaskContainer, define_task
-from names import AUTO_NAME_LENGTH, bounded
-
-_NAME_LIMIT = 64 - AUTO_NAME_LENGTH - len("-scheduler")
-"""Logical name with the longest suffix: roles, rules, schedules (AWS: 64)."""
+from components.job_task import NAME_LIMIT, JobTaskArgs, define_job
+from components.task_definition import Task
+from names import bounded
 
 START_ATTEMPTS = 185
 """How often a start is tried again within its time: the most that there is.
@@ -31,10 +29,9 @@ _FIELDS = ("minutes", "hours", "day of the month", "month", "day of the week", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduledTaskArgs(TaskArgs):
-    """What a scheduled task needs to know, besides what every task does.
+class ScheduledTaskArgs(JobTaskArgs):
+    """What a scheduled task needs to know, besides what every job's does.
 
-    command: of the job, in the image (1 word or more).
     schedule: `cron(MINUTES HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK YEAR)` with one of
         the days `?`, or `rate(NUMBER minutes|hours|days)`.
         https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
@@ -43,24 +40,18 @@ class ScheduledTaskArgs(TaskArgs):
     start_within: seconds in which a start that failed is tried again (60-86400).
     cluster_arn: ECS cluster that it runs in.
     subnet_ids, security_group_ids: private network of the task.
-    log_group_name, log_group_arn: existing CloudWatch log group of its output.
-    statements: IAM statements: what the job may do in the account.
     dead_letter_queue_arn: SQS queue for starts that were given up.
     topic_arn: SNS topic that is told of runs that failed; its policy lets
         `events.amazonaws.com` publish. None for nobody.
     enabled: whether the schedule starts it; without, it can be run by hand.
     """
 
-    command: Sequence[str]
     schedule: str
     timezone: str = "UTC"
     start_within: int = 3600
     cluster_arn: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
     security_group_ids: Sequence[pulumi.Input[str]]
-    log_group_name: pulumi.Input[str]
-    log_group_arn: pulumi.Input[str]
-    statements: pulumi.Input[Sequence[Mapping[str, object]]] = ()
     dead_letter_queue_arn: pulumi.Input[str]
     topic_arn: pulumi.Input[str] | None
     enabled: bool = True
@@ -69,12 +60,10 @@ class ScheduledTaskArgs(TaskArgs):
         """Refuse what AWS would refuse late or, worse, accept.
 
         Raises:
-            ValueError: for what no task can have, no command, a schedule or time zone
-                that does not exist, and a time to start that is out of range.
+            ValueError: for what no job can have, a schedule or time zone that does not
+                exist, and a time to start that is out of range.
         """
         super().__post_init__()
-        if not self.command:
-            raise ValueError("command: empty; the image's own is the app's")
         _check_schedule(self.schedule)
         if self.timezone not in available_timezones():
             raise ValueError(f'timezone: "{self.timezone}" is no IANA time zone')
@@ -115,17 +104,9 @@ class ScheduledTask(pulumi.ComponentResource):
     ) -> None:
         super().__init__("stromhaltig:aws:ScheduledTask", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        name = bounded(name, _NAME_LIMIT)
+        name = bounded(name, NAME_LIMIT)
 
-        task = define_task(
-            name,
-            args,
-            [TaskContainer(name=name, command=args.command)],
-            log_group_name=args.log_group_name,
-            log_group_arn=args.log_group_arn,
-            policies=_policies(args.statements),
-            parent=self,
-        )
+        task = define_job(name, args, parent=self)
         group = aws.scheduler.ScheduleGroup(name, opts=child)
         role = aws.iam.Role(
             f"{name}-scheduler",
@@ -192,17 +173,6 @@ def _check_schedule(schedule: str) -> None:
             f'schedule: "{schedule}" must have ? for one of the days: of the month or '
             "of the week"
         )
-
-
-def _policies(
-    statements: pulumi.Input[Sequence[Mapping[str, object]]],
-) -> dict[str, pulumi.Input[str]]:
-    if isinstance(statements, Sequence) and not statements:
-        return {}
-    known: pulumi.Output[Sequence[Mapping[str, object]]] = pulumi.Output.from_input(
-        statements
-    )
-    return {"job": known.apply(lambda given: iam.document(*given))}
 
 
 def _trust(group_arn: str) -> str:

@@ -128,7 +128,7 @@ export const schema = z.object({
 
 export type Config = z.output<typeof schema>;
 
-/** Where backups go. The rest of the way to S3 is the SDK's own: credentials come from the task's role. */
+/** Where backups are. The rest of the way to S3 is the SDK's own: credentials come from the task's role. */
 const backups = {
   BACKUP_BUCKET: matching('the name of a bucket', /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
   BACKUP_PREFIX: matching('a prefix like dumps/', /^([A-Za-z0-9._-]+\/)+$/),
@@ -141,6 +141,7 @@ const job = schema.pick({ NODE_ENV: true, LOG_LEVEL: true });
 export const jobSchemas = {
   dump: job.extend({ DATABASE_URL: schema.shape.DATABASE_URL, ...backups }),
   archive: job.extend({ UPLOAD_DIR: schema.shape.UPLOAD_DIR, ...backups }),
+  unpack: job.extend({ UPLOAD_DIR: schema.shape.UPLOAD_DIR, ...backups }),
   maintain: job.extend({ DATABASE_URL: schema.shape.DATABASE_URL }),
 };
 

@@ -9,6 +9,7 @@ import {
   GetObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { ROOT, type LogRecord } from './app.ts';
@@ -66,6 +67,10 @@ export class Bucket {
     return Buffer.from((await Body?.transformToByteArray()) ?? []);
   }
 
+  async write(key: string, body: Buffer): Promise<void> {
+    await this.client.send(new PutObjectCommand({ Bucket: Bucket.NAME, Key: key, Body: body }));
+  }
+
   async remove(): Promise<void> {
     this.network.close();
     this.client.destroy();
@@ -79,8 +84,8 @@ export class JobProcess {
   private readonly process: ChildProcess;
   readonly ended: Promise<number | null>;
 
-  constructor(name: string, env: Variables) {
-    this.process = spawn('npm', ['run', `job:${name}`], {
+  constructor(name: string, env: Variables, args: readonly string[] = []) {
+    this.process = spawn('npm', ['run', `job:${name}`, '--', ...args], {
       cwd: ROOT,
       env: { PATH: process.env['PATH'], NODE_ENV: 'production', npm_config_update_notifier: 'false', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -107,8 +112,12 @@ export class JobProcess {
 }
 
 /** A job, run to its end. */
-export async function runJob(name: string, env: Variables): Promise<JobProcess & { code: number | null }> {
-  const job = new JobProcess(name, env);
+export async function runJob(
+  name: string,
+  env: Variables,
+  args: readonly string[] = [],
+): Promise<JobProcess & { code: number | null }> {
+  const job = new JobProcess(name, env, args);
   const code = await job.ended;
   return Object.assign(job, { code });
 }

@@ -36,6 +36,7 @@ from components.dead_letter_queue import DeadLetterQueue, DeadLetterQueueArgs
 from components.encryption_key import EncryptionKey
 from components.events import EventNotifications, EventNotificationsArgs
 from components.health_check import HealthCheck, HealthCheckArgs
+from components.job_task import JobTask, JobTaskArgs
 from components.load_balancer import LoadBalancer
 from components.log_bucket import LogBucket
 from components.log_metrics import LogMetrics, LogMetricsArgs
@@ -75,10 +76,19 @@ class Alerting:
 
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """What runs at set times, and where it leaves what it makes."""
+    """What runs at set times or by hand, and where it leaves what it makes."""
 
     bucket: BackupBucket
-    tasks: Mapping[str, ScheduledTask]
+    scheduled: Mapping[str, ScheduledTask]
+    on_demand: Mapping[str, JobTask]
+
+    @property
+    def task_definitions(self) -> dict[str, pulumi.Output[str]]:
+        """Name of a job to the ARN of its task definition."""
+        return {
+            **{name: task.task_definition_arn for name, task in self.scheduled.items()},
+            **{name: task.task_definition_arn for name, task in self.on_demand.items()},
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +206,7 @@ def jobs(
     logs: LogBucket,
     opts: pulumi.ResourceOptions,
 ) -> Jobs | None:
-    """The app's jobs at the times of the settings, from the image of the service.
+    """The app's jobs, at the times of the settings, from the image of the service.
 
     task: what the service's tasks are made of. logs: where access to the bucket is
     logged. opts: of the bucket, which holds data.
@@ -221,46 +231,57 @@ def jobs(
         "archive": wanted.archive if settings.uploads else "off",
         "maintain": wanted.maintain,
     }
-    tasks = {
+
+    def task_of(job: Job) -> JobTaskArgs:
+        return JobTaskArgs(
+            command=job.command,
+            image=task.image,
+            repository_arn=task.repository_arn,
+            environment=contract.job_environment(
+                job,
+                settings.app,
+                bucket=bucket.bucket_name,
+                region=settings.region,
+            ),
+            secrets={n: task.secrets[n] for n in contract.job_secrets(job)},
+            writable_paths=[contract.temp_dir],
+            shared=task.shared if job.uploads else (),
+            shared_writable=job.restores,
+            uid=task.uid,
+            gid=task.gid,
+            cpu=_JOB_CPU,
+            memory=_JOB_MEMORY,
+            architecture=task.architecture,
+            stop_timeout=task.stop_timeout,
+            kms_key_arn=key.arn,
+            log_group_name=service.log_group_name,
+            log_group_arn=service.log_group_arn,
+            statements=_statements(job, bucket),
+        )
+
+    scheduled = {
         job.name: ScheduledTask(
             f"{settings.name}-{job.name}",
             ScheduledTaskArgs(
-                command=job.command,
+                **vars(task_of(job)),
                 schedule=times[job.name],
                 timezone=wanted.timezone,
-                image=task.image,
-                repository_arn=task.repository_arn,
-                environment=contract.job_environment(
-                    job,
-                    settings.app,
-                    bucket=bucket.bucket_name,
-                    region=settings.region,
-                ),
-                secrets={n: task.secrets[n] for n in contract.job_secrets(job)},
-                writable_paths=[contract.temp_dir],
-                shared=task.shared if job.uploads else (),
-                shared_writable=False,
-                uid=task.uid,
-                gid=task.gid,
-                cpu=_JOB_CPU,
-                memory=_JOB_MEMORY,
-                architecture=task.architecture,
-                stop_timeout=task.stop_timeout,
-                kms_key_arn=key.arn,
                 cluster_arn=service.cluster_arn,
                 subnet_ids=task.subnet_ids,
                 security_group_ids=task.security_group_ids,
-                log_group_name=service.log_group_name,
-                log_group_arn=service.log_group_arn,
-                statements=_statements(job, bucket),
                 dead_letter_queue_arn=letters.arn,
                 topic_arn=alerting.topic.topic_arn if alerting else None,
             ),
         )
         for job in contract.jobs
-        if times[job.name] != "off"
+        if not job.restores and times[job.name] != "off"
     }
-    return Jobs(bucket=bucket, tasks=tasks)
+    on_demand = {
+        job.name: JobTask(f"{settings.name}-{job.name}", task_of(job))
+        for job in contract.jobs
+        if job.restores and settings.uploads
+    }
+    return Jobs(bucket=bucket, scheduled=scheduled, on_demand=on_demand)
 
 
 def backups(
@@ -450,7 +471,9 @@ _JOB_MEMORY = 1024
 def _statements(
     job: Job, bucket: BackupBucket
 ) -> pulumi.Input[Sequence[Mapping[str, object]]]:
-    return bucket.may_write(job.prefix) if job.prefix else []
+    if job.prefix is None:
+        return []
+    return (bucket.may_read if job.restores else bucket.may_write)(job.prefix)
 
 
 def _lock(settings: AwsSettings) -> VaultLock | None:

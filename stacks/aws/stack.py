@@ -267,8 +267,10 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
             if settings.autoscaling
             else None
         ),
-        jobs={n: t.task_definition_arn for n, t in jobs.tasks.items()} if jobs else {},
-        schedules={n: t.schedule_name for n, t in jobs.tasks.items()} if jobs else {},
+        jobs=jobs.task_definitions if jobs else {},
+        schedules=(
+            {n: t.schedule_name for n, t in jobs.scheduled.items()} if jobs else {}
+        ),
         job_failures=letters.url if letters and jobs else None,
         backups=jobs.bucket.bucket_name if jobs else None,
         backup_vault=plan.vault_name if plan else None,

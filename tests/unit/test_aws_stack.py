@@ -127,7 +127,7 @@ OPTIONS = {
         components=frozenset({"Firewall", "FirewallAlarms"}), types=("aws:wafv2/",)
     ),
     "jobs": Option(
-        components=frozenset({"BackupBucket", "ScheduledTask"}),
+        components=frozenset({"BackupBucket", "JobTask", "ScheduledTask"}),
         types=("aws:scheduler/", "aws:s3/bucketLogging"),
     ),
     "monitoring": Option(
@@ -971,6 +971,53 @@ def test_every_job_has_an_image_of_the_service_and_its_own_roles(stack):
     }
     for key in ("taskRoleArn", "executionRoleArn"):
         assert len({task[key] for task in stack.all(TASK)}) == len(jobs) + 1
+
+
+@pytest.mark.parametrize(
+    ("job", "allowed"),
+    [
+        (
+            "archive",
+            {
+                *("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
+                *("kms:Decrypt", "kms:GenerateDataKey"),
+                "elasticfilesystem:ClientMount",
+            },
+        ),
+        (
+            "unpack",
+            {
+                *("s3:GetObject", "kms:Decrypt"),
+                *("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
+            },
+        ),
+    ],
+)
+def test_one_job_archives_uploads_and_changes_none_and_another_the_reverse(
+    production, job, allowed
+):
+    task = production.one(TASK, f"stromhaltig-production-{job}")
+    role = role_name(task, "taskRoleArn")
+    mine = [s for policy, s in statements(production) if policy["role"] == role]
+    assert {action for s in mine for action in listed(s["Action"])} == allowed
+    (bucket,) = [s for s in mine if "s3:GetObject" in listed(s["Action"])]
+    arn = production.one(BUCKET, "stromhaltig-production-backups").outputs["arn"]
+    assert bucket["Resource"] == f"{arn}/uploads/*"
+
+
+def test_the_job_that_restores_is_started_by_operators_only(production):
+    task = production.one(TASK, "stromhaltig-production-unpack")
+    assert production.exports["jobs"]["unpack"] == task.outputs["arn"]
+    assert "unpack" not in production.exports["schedules"]
+    assert "unpack" not in "".join(
+        json.dumps(schedule["target"])
+        for schedule in production.all("aws:scheduler/schedule:Schedule")
+    )
+
+
+def test_without_uploads_there_is_nothing_to_restore_into():
+    graph = deploy("staging", uploads=None, jobs={})
+    assert not [task for task in graph.all(TASK) if task.name.endswith("-unpack")]
 
 
 def test_behind_the_cdn_the_load_balancer_admits_cloudfront_only():

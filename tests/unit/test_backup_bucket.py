@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.backup_bucket import DUMPS, BackupBucket, BackupBucketArgs
+from components.backup_bucket import DUMPS, UPLOADS, BackupBucket, BackupBucketArgs
 from components.log_bucket import LogBucket, LogBucketArgs
 from tests.graph import UNKNOWN, Graph
 
@@ -146,6 +146,17 @@ def test_a_job_may_write_and_look_under_its_prefix_and_delete_nothing(graph):
     assert encrypt["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert encrypt["Resource"] == KEY
     assert encrypt["Condition"] == {
+        "StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}
+    }
+
+
+def test_a_job_that_restores_may_read_under_its_prefix_and_nothing_else(graph):
+    may = graph.build(lambda: BackupBucket("app", args()).may_read(UPLOADS))
+    arn = graph.one(BUCKET).outputs["arn"]
+    read, decrypt = may
+    assert (read["Action"], read["Resource"]) == ("s3:GetObject", f"{arn}/uploads/*")
+    assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", KEY)
+    assert decrypt["Condition"] == {
         "StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}
     }
 

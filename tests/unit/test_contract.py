@@ -404,10 +404,12 @@ JOB = {job.name: job for job in JOBS}
 def test_the_jobs_are_scripts_of_the_app():
     scripts = json.loads((FOLDER / "package.json").read_text())["scripts"]
 
-    assert [job.name for job in APP.jobs] == ["dump", "archive", "maintain"]
+    assert [job.name for job in APP.jobs] == ["dump", "archive", "unpack", "maintain"]
     for job in APP.jobs:
-        assert job.command == ("npm", "run", f"job:{job.name}")
-        assert job.command[-1] in scripts
+        assert job.command[:3] == ("npm", "run", f"job:{job.name}")
+        # What is appended to the command is the job's then, and not npm's.
+        assert job.command[3:] == (("--",) if job.restores else ())
+        assert job.command[2] in scripts
 
 
 def test_a_job_that_makes_backups_is_told_where_they_go():
@@ -440,8 +442,18 @@ def test_the_archive_is_of_the_directory_that_is_mounted_and_needs_no_secret():
 
     assert environment["UPLOAD_DIR"] == APP.upload_dir
     assert environment["BACKUP_PREFIX"] == "uploads/"
-    assert [job.name for job in JOBS if job.uploads] == ["archive"]
     assert APP.job_secrets(JOB["archive"]) == ()
+
+
+def test_what_is_unpacked_is_what_was_archived_and_into_the_same_directory():
+    archive, unpack = JOB["archive"], JOB["unpack"]
+
+    assert [job for job in JOBS if job.uploads] == [archive, unpack]
+    assert [job for job in JOBS if job.restores] == [unpack]
+    assert APP.job_environment(
+        unpack, {}, bucket="b", region="r"
+    ) == APP.job_environment(archive, {}, bucket="b", region="r")
+    assert APP.job_secrets(unpack) == ()
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
@@ -463,7 +475,7 @@ def test_a_job_refuses_the_overrides_that_the_app_refuses():
 
 
 def test_prefixes_are_apart_and_end_where_a_lifecycle_rule_can_tell_them():
-    prefixes = [job.prefix for job in JOBS if job.prefix is not None]
+    prefixes = [job.prefix for job in JOBS if job.prefix and not job.restores]
 
     assert len(set(prefixes)) == len(prefixes)
     assert all(re.fullmatch(r"[a-z]+/", prefix) for prefix in prefixes)

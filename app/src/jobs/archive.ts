@@ -2,28 +2,29 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { PARTIAL } from '../partial.ts';
 import { packed } from './gzip.ts';
 import { runJob, type Task } from './job.ts';
 import { output } from './program.ts';
+import { INTERNAL } from './restoration.ts';
 import { stamped, store } from './storage.ts';
+import { ArchiveEnd, demandDirectory } from './tar.ts';
 
 /** Of GNU tar: all was archived, but something changed or went while it was read. */
 const CHANGED = 1;
 
-/** Bytes of zeros that end an archive. Without them `tar --list` is content with what there is. */
-const END = 1024;
-
 async function archive({ config, logger, signal }: Task<'archive'>): Promise<void> {
   const start = performance.now();
-  const found = await stat(config.UPLOAD_DIR).catch(() => undefined);
-  if (!found?.isDirectory()) throw new Error(`UPLOAD_DIR: there is no directory ${config.UPLOAD_DIR}`);
+  await demandDirectory(config.UPLOAD_DIR);
   let warnings = 0;
   const env = { PATH: process.env['PATH'], LC_ALL: 'C' };
-  // What is being uploaded has no document yet: it has one tomorrow.
-  const args = ['--create', `--directory=${config.UPLOAD_DIR}`, `--exclude=*${PARTIAL}`, '.'];
+  const excluded = [
+    // What is being uploaded has no document yet: it has one tomorrow.
+    `--exclude=*${PARTIAL}`,
+    ...INTERNAL.map((name) => `--exclude=./${name}`),
+  ];
+  const args = ['--create', `--directory=${config.UPLOAD_DIR}`, '--anchored', ...excluded, '.'];
   const files = output('tar', args, {
     env,
     signal,
@@ -44,7 +45,7 @@ async function archive({ config, logger, signal }: Task<'archive'>): Promise<voi
 /** Takes an archive; has it listed, and fails at its end unless it is whole. */
 class ArchiveInspector extends Writable {
   files = 0;
-  private tail: Buffer = Buffer.alloc(0);
+  private readonly last = new ArchiveEnd();
   private readonly tar;
   private readonly ended: Promise<[number | null]>;
 
@@ -62,7 +63,7 @@ class ArchiveInspector extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.tail = Buffer.concat([this.tail, chunk.subarray(-END)]).subarray(-END);
+    this.last.see(chunk);
     if (this.tar.stdin.write(chunk) || this.tar.exitCode !== null) done();
     else void Promise.race([once(this.tar.stdin, 'drain'), this.ended]).then(() => { done(); }, () => { done(); });
   }
@@ -71,8 +72,7 @@ class ArchiveInspector extends Writable {
     this.tar.stdin.end();
     this.ended.then(
       ([code]) => {
-        const whole = code === 0 && this.tail.equals(Buffer.alloc(END));
-        done(whole ? undefined : new Error('The archive is not whole: it cannot be read to its end'));
+        done(code === 0 && this.last.seen ? undefined : new Error('The archive is not whole: it cannot be read to its end'));
       },
       () => { done(); },
     );

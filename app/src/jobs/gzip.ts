@@ -33,3 +33,19 @@ export async function* packed(plain: AsyncIterable<Buffer>, inspector: Writable)
     for (const stream of [source, gzip, gunzip, inspector]) stream.destroy();
   }
 }
+
+/**
+ * A packed stream, unpacked.
+ *
+ * @throws when it is cut off or damaged.
+ */
+export async function* unpacked(packed: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const source = Readable.from(packed, { objectMode: false });
+  const gunzip = createGunzip();
+  source.on('error', (error) => gunzip.destroy(error)).pipe(gunzip);
+  try {
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) yield chunk;
+  } finally {
+    for (const stream of [source, gunzip]) stream.destroy();
+  }
+}

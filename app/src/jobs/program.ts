@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 interface Options {
   env: NodeJS.ProcessEnv;
@@ -22,19 +23,56 @@ const KEPT = 1000;
 export async function* output(program: string, args: readonly string[], options: Options): AsyncGenerator<Buffer> {
   const { env, signal, accepted = [0], complains = () => undefined } = options;
   const child = spawn(program, args, { env, signal, stdio: ['ignore', 'pipe', 'pipe'] });
-  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  const closed = once(child, 'close') as Promise<Ending>;
   // Awaited below, but it may fail before.
   closed.catch(() => undefined);
   const said = remember(child.stderr, complains);
   try {
     for await (const chunk of child.stdout) yield chunk as Buffer;
-    const [code, killedBy] = await closed;
-    if (code === null || !accepted.includes(code)) {
-      throw new Error(`${program} ended with ${code ?? killedBy ?? 'nothing'}: ${said() || 'it says nothing'}`);
-    }
+    demandSuccess(program, await closed, accepted, said());
   } finally {
     child.kill();
   }
+}
+
+/**
+ * Let a program read a stream from its standard input. It has ended afterwards.
+ *
+ * @throws when the program or the stream failed.
+ */
+export async function feed(
+  program: string,
+  args: readonly string[],
+  source: AsyncIterable<Buffer>,
+  options: Options,
+): Promise<void> {
+  const { env, signal, accepted = [0], complains = () => undefined } = options;
+  const child = spawn(program, args, { env, signal, stdio: ['pipe', 'ignore', 'pipe'] });
+  const gone = new Promise((resolve) => child.once('close', resolve));
+  const closed = once(child, 'close') as Promise<Ending>;
+  // Awaited below, but it may fail before.
+  closed.catch(() => undefined);
+  const said = remember(child.stderr, complains);
+  try {
+    const broken = await pipeline(source, child.stdin).then(() => undefined, (error: unknown) => error as NodeJS.ErrnoException);
+    // That the program took no more is told by how it ended.
+    if (broken !== undefined && !UNREAD.includes(broken.code ?? '')) throw broken;
+    demandSuccess(program, await closed, accepted, said());
+    if (broken !== undefined) throw broken;
+  } finally {
+    child.kill();
+    await gone;
+  }
+}
+
+/** Codes of errors of a pipe that nobody reads any more. */
+const UNREAD = ['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'];
+
+type Ending = [code: number | null, killedBy: NodeJS.Signals | null];
+
+function demandSuccess(program: string, [code, killedBy]: Ending, accepted: readonly number[], said: string): void {
+  if (code !== null && accepted.includes(code)) return;
+  throw new Error(`${program} ended with ${code ?? killedBy ?? 'nothing'}: ${said || 'it says nothing'}`);
 }
 
 /** Hand on line after line. @returns a function that gives the last of what was said. */

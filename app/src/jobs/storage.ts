@@ -1,8 +1,8 @@
-/** Backups into S3: whole, or not at all. */
+/** Backups into S3, whole or not at all, and out of it. */
 
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
-import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import type { BackupConfig } from '../config.ts';
 
@@ -35,11 +35,7 @@ export interface Stored {
  * and need no right to.
  */
 export async function store(config: BackupConfig, name: string, body: AsyncIterable<Buffer>): Promise<Stored> {
-  const client = new S3Client({
-    region: config.AWS_REGION,
-    maxAttempts: ATTEMPTS,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT, socketTimeout: SILENCE },
-  });
+  const client = connect(config);
   const place = { Bucket: config.BACKUP_BUCKET, Key: config.BACKUP_PREFIX + name };
   const sent = { bytes: 0, crc32: 0 };
   try {
@@ -69,6 +65,33 @@ export async function store(config: BackupConfig, name: string, body: AsyncItera
   }
 }
 
+/**
+ * What is stored under a name.
+ *
+ * @throws when it is not there or may not be read, and, after its last byte, when it is not what was stored: the SDK
+ * compares the checksum.
+ */
+export async function* stored(config: BackupConfig, name: string): AsyncGenerator<Buffer> {
+  const client = connect(config);
+  const place = { Bucket: config.BACKUP_BUCKET, Key: config.BACKUP_PREFIX + name };
+  try {
+    const { Body } = await client.send(new GetObjectCommand(place));
+    for await (const chunk of Body as Readable) yield chunk as Buffer;
+  } catch (error) {
+    throw new Error(`s3://${place.Bucket}/${place.Key} cannot be read: ${(error as Error).message}`, { cause: error });
+  } finally {
+    client.destroy();
+  }
+}
+
+function connect(config: BackupConfig): S3Client {
+  return new S3Client({
+    region: config.AWS_REGION,
+    maxAttempts: ATTEMPTS,
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT, socketTimeout: SILENCE },
+  });
+}
+
 async function* counted(body: AsyncIterable<Buffer>, sent: { bytes: number; crc32: number }): AsyncGenerator<Buffer> {
   for await (const chunk of body) {
     sent.bytes += chunk.length;
@@ -85,6 +108,10 @@ function base64(checksum: number): string {
 
 /** A name for what is made now; in the order of time, in every listing. */
 export function stamped(name: string, now = new Date()): string {
-  const stamp = now.toISOString().replace(/[-:]|\.\d+/g, '');
-  return `${stamp}-${name.replace(/[^A-Za-z0-9._-]/g, '_')}`;
+  return `${stamp(now)}-${name.replace(/[^A-Za-z0-9._-]/g, '_')}`;
+}
+
+/** A moment, as it is in names. */
+export function stamp(at: Date): string {
+  return at.toISOString().replace(/[-:]|\.\d+/g, '');
 }
