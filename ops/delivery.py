@@ -159,16 +159,18 @@ def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
             say("The update stopped half-way. Deploy again, or: stromhaltig rollback")
             raise
     with steps.step("roll-out") as facts:
-        verdict = _judged(stack, before)
-        if not verdict.serves:
-            raise RollOutError(_told(verdict), rolled_back=verdict.rolled_back)
+        verdict = judged(stack, platform_of(stack), before)
         facts.append(verdict.says)
     return verdict
 
 
-def _judged(stack: Stack, before: Running | None) -> Verdict:
+def judged(stack: Stack, platform: Platform, before: Running | None) -> Verdict:
+    """Wait until what was asked for serves.
+
+    Raises as `update`.
+    """
     try:
-        return platform_of(stack).verdict(before)
+        verdict = platform.verdict(before)
     except Exception as trouble:
         told = of_a_library(trouble) or str(trouble)
         raise UnknownOutcomeError(
@@ -176,6 +178,9 @@ def _judged(stack: Stack, before: Running | None) -> Verdict:
             f"stromhaltig status --stack {stack.name}. To go back: stromhaltig "
             f"rollback --stack {stack.name}"
         ) from trouble
+    if not verdict.serves:
+        raise RollOutError(_told(verdict), rolled_back=verdict.rolled_back)
+    return verdict
 
 
 def prove(stack: Stack, steps: Steps, url: str | None = None) -> None:

@@ -27,7 +27,7 @@ from ops.common import (
     print_table,
     say,
 )
-from ops.delivery import RollOutError
+from ops.delivery import RollOutError, UnknownOutcomeError
 from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.health import HealthUrlOption
 from ops.notify import notify
@@ -152,6 +152,9 @@ class _Deployment:
                 delivery.prove(self.stack, self.steps, self.health_url)
         except RollOutError as error:
             self._failed(error, former)
+        except UnknownOutcomeError:
+            _tell(f"{self.stack.name} was updated, and nobody knows whether it serves")
+            raise
         since = newest.schema if newest else None
         brought = pending.brought(since) if pending else ()
         release = delivery.remember(
@@ -223,6 +226,12 @@ class _Deployment:
             _tell(
                 f"Deployment of {self.stack.name} failed, and {former} does not serve "
                 "either. Look at it now"
+            )
+            raise
+        except UnknownOutcomeError:
+            _tell(
+                f"Deployment of {self.stack.name} failed, and nobody knows whether "
+                f"{former} serves again. Look at it now"
             )
             raise
         _tell(f"Deployment of {self.stack.name} failed; {former} serves again.")
@@ -364,7 +373,7 @@ def rollback(
             with delivery.wanting(opened, target.image):
                 delivery.update(opened, steps, before)
             delivery.prove(opened, steps, health_url)
-        except RollOutError:
+        except (RollOutError, UnknownOutcomeError):
             _tell(f"Going back to {target.label} in {stack} failed. Look at it now")
             raise
         recorded = delivery.remember(
@@ -475,10 +484,7 @@ def _switch(stack: Stack, steps: Steps, target: Release) -> None:
     before = platform.running()
     with steps.step("switch") as facts:
         platform.switch(Running(target.deployment, target.revision, target.image))
-        verdict = platform.verdict(before)
-        if not verdict.serves:
-            raise RollOutError(verdict.says)
-        facts.append(verdict.says)
+        facts.append(delivery.judged(stack, platform, before).says)
 
 
 def _let_the_program_follow(

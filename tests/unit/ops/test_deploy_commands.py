@@ -364,6 +364,15 @@ def test_a_fast_one_switches_first(twice):
     assert len(twice.stack.ups) == 1
 
 
+def test_a_fast_one_that_does_not_serve_says_why(twice):
+    twice.platform.verdicts = [ROLLED_BACK]
+    done = twice.run("rollback", "r1", "--fast", "--yes")
+    assert done.exit_code == 1
+    assert "Error: no such table" in done.stderr
+    assert twice.stack.ups == []
+    assert twice.told[-1:] == ["Going back to r1 in staging failed. Look at it now"]
+
+
 def test_an_unknown_release_names_the_nearest(twice):
     done = twice.run("rollback", "r11", "--yes")
     assert done.exit_code == 2
@@ -476,10 +485,28 @@ def test_a_platform_that_does_not_answer_is_no_reason_to_go_back(scene, monkeypa
     assert done.exit_code == 1
     assert "nobody knows whether it serves" in done.stderr
     assert "stromhaltig rollback --stack staging" in done.stderr
+    assert scene.told == ["staging was updated, and nobody knows whether it serves"]
     # It may serve, so the file goes on naming it.
     assert scene.image == image("b")
     assert len(scene.stack.ups) == 1
     assert scene.labels == ["r1"]
+
+
+def test_going_back_where_the_platform_does_not_answer_is_told(scene, monkeypatch):
+    verdicts = iter([ROLLED_BACK])
+
+    def judge(before: Running | None) -> Verdict:
+        for verdict in verdicts:
+            return verdict
+        raise EndpointConnectionError(endpoint_url="https://ecs.invalid")
+
+    monkeypatch.setattr(scene.platform, "verdict", judge)
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert scene.told == [
+        f"Deployment of staging failed, and nobody knows whether {image('a')} serves "
+        "again. Look at it now"
+    ]
 
 
 def test_a_stack_that_says_nowhere_to_ask_is_not_asked(scene):
