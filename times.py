@@ -1,4 +1,4 @@
-"""When: AWS's cron expressions, and its daily and weekly windows.
+"""When: time zones, AWS's cron expressions, and its daily and weekly windows.
 
 Settings refuse what components would refuse, in words of their own; what is right is
 said here once.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
+from zoneinfo import available_timezones
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Days of a weekly window, in the order of a week."""
@@ -17,6 +19,12 @@ _DAY: Final = 24 * 60
 _WEEK: Final = 7 * _DAY
 _MONTH: Final = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _WEEKDAY: Final = "[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT"
+
+
+@cache
+def zones() -> tuple[str, ...]:
+    """Return the IANA names of all time zones, sorted; they are hundreds of files."""
+    return tuple(sorted(available_timezones()))
 
 
 def minute(time: str) -> int:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from zoneinfo import available_timezones
 
 import pulumi
 import pulumi_aws as aws
@@ -65,7 +64,7 @@ class ScheduledTaskArgs(JobTaskArgs):
         """
         super().__post_init__()
         _check_schedule(self.schedule)
-        if self.timezone not in available_timezones():
+        if self.timezone not in times.zones():
             raise ValueError(f'timezone: "{self.timezone}" is no IANA time zone')
         if not 60 <= self.start_within <= 86_400:
             raise ValueError(

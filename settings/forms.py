@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from types import UnionType
 from typing import Annotated, Final, Literal, Union, get_args, get_origin
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 import annotated_types
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -199,10 +198,10 @@ def _cron_or_off(value: str) -> object:
 
 
 def _time_zone(value: str) -> object:
-    if value not in available_timezones():
+    if value not in times.zones():
         raise ValueError(
             f'"{value}" is not a time zone like Europe/Berlin'
-            f"{nearest_hint(value, tuple(sorted(available_timezones())))}"
+            f"{nearest_hint(value, times.zones())}"
         )
     return value
 
