@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 NAMESPACE = "stromhaltig:"
 
+_NOT_SET = "not found for stack"
+"""What Pulumi says of a configuration value that is not there."""
+
 LINES = 20
 """Of what the program prints, how much is told when it fails."""
 
@@ -130,13 +133,20 @@ class Stack:
         return self.get("environment", "production") == "production"
 
     def get(self, path: str, default: str | None = None) -> str | None:
-        """A configuration value in clear, by its path without the namespace."""
+        """A configuration value in clear, by its path without the namespace.
+
+        Raises OpsError with what Pulumi says when it cannot look: what is not set and
+        what nobody could read are two things.
+        """
         from pulumi import automation as auto
 
         try:
             return self._stack.get_config(_key(path), path=True).value
-        except auto.CommandError:
-            return default
+        except auto.CommandError as error:
+            said = _said(error)
+            if _NOT_SET in said:
+                return default
+            raise OpsError(f"Pulumi, stack {self.name}: {said}") from None
 
     def settings(self) -> Settings:
         """The stack file as the program reads it, its secrets decrypted.

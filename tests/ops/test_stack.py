@@ -84,6 +84,12 @@ def test_configuration_is_read_by_path(stack):
     assert not stack.production
 
 
+def test_what_cannot_be_read_is_not_taken_for_unset(stack, monkeypatch):
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///nowhere")
+    with pytest.raises(OpsError, match="nowhere"):
+        stack.get("image.ref")
+
+
 def test_a_value_is_set_and_removed_in_the_stack_file(reset):
     reset.set("app.LOG_LEVEL", "warn")
     assert reset.get("app.LOG_LEVEL") == "warn"
