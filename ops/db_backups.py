@@ -168,7 +168,8 @@ def restore(
     admin_env: AdminEnvOption = None,
     store: StoreOption = None,
     snapshot: Annotated[
-        str | None, typer.Option(metavar="NAME", help="From a snapshot instead.")
+        str | None,
+        typer.Option(metavar="NAME", help="From a snapshot instead, or `latest` one."),
     ] = None,
     at: Annotated[
         datetime | None,
@@ -225,11 +226,10 @@ def restore(
             "Restore what? Name one: a BACKUP (see: stromhaltig db backups), `latest`, "
             "--snapshot NAME, --at TIME, --undo or --drop-kept"
         )
-    work = _Restore(
-        _Place(Target(stack, address_env), store, admin_env),
-        given=yes_replace,
-        dry_run=dry_run,
-    )
+    place = _Place(Target(stack, address_env), store, admin_env)
+    work = _Restore(place, given=yes_replace, dry_run=dry_run)
+    if snapshot:
+        snapshot = place.snapshot(snapshot).name
     with work.place.destination(into) as to:
         if undo:
             work.undo(to)
@@ -366,6 +366,22 @@ class _Place:
 
         with self.target.database() as login, self._admin() as admin:
             yield Destination(login.to(into) if into else login, admin)
+
+    def snapshot(self, wanted: str) -> Snapshot:
+        """One of the platform's snapshots, by its name; `latest` is one that is ready.
+
+        Raises OpsError, naming the nearest, when there is none.
+        """
+        from ops.errors import nearest
+
+        known: list[Snapshot] = self.demand_platform("snapshots").snapshots()
+        ready = [one for one in known if one.state == "available"]
+        meant = ready if wanted == "latest" else [x for x in known if x.name == wanted]
+        found = next(iter(meant), None)
+        if found is None:
+            hint = nearest(wanted, [one.name for one in known], kind="snapshots")
+            raise OpsError(f'There is no snapshot "{wanted}". {hint}')
+        return found
 
     def _admin(self) -> AbstractContextManager[Address]:
         if self.admin_env and self.target.stack is None:
@@ -697,20 +713,14 @@ def _drill_snapshot(
     import time
 
     from ops.database.drill import drill_server
-    from ops.errors import nearest
 
-    platform = place.demand_platform("snapshots")
-    known = {one.name: one for one in platform.snapshots()}
-    if name == "latest" and known:
-        name = next(iter(known))
-    if name not in known:
-        hint = nearest(name, known, kind="snapshots")
-        raise OpsError(f'There is no snapshot "{name}". {hint}')
+    one = place.snapshot(name)
     began = time.monotonic()
-    with platform.scratch(snapshot=name) as address:
+    with place.demand_platform("snapshots").scratch(snapshot=one.name) as address:
         took = time.monotonic() - began
-        at = known[name].at
-        return drill_server(name, at, address, took, steps, app=app, limits=limits)
+        return drill_server(
+            one.name, one.at, address, took, steps, app=app, limits=limits
+        )
 
 
 def _show_drill(result: Drill) -> None:

@@ -242,6 +242,25 @@ def test_a_drill_of_a_snapshot(platform: Platform, small: Address) -> None:
     assert 'Did you mean "nightly"?' in unknown.stderr
 
 
+def test_the_latest_snapshot_is_one_that_is_ready(
+    platform: Platform, small: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Snapshot("being made", datetime.now(UTC), 20, "creating")
+    ready = platform.snapshots()
+    monkeypatch.setattr(platform, "snapshots", lambda: [made, *ready])
+    platform.snapshot_of = small
+    run("db", "restore", "--snapshot", "latest", "--yes-replace", "staging")
+    assert platform.asked_for == ["nightly"]
+
+
+def test_an_unknown_snapshot_is_told_before_a_way_to_the_database_is_opened(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "database", None)
+    ran = run("db", "restore", "--snapshot", "nightli", code=2)
+    assert 'Did you mean "nightly"?' in ran.stderr
+
+
 @pytest.mark.parametrize("has_jobs", [False, True])
 def test_uploads_of_a_stack(platform: Platform, has_jobs: bool) -> None:
     platform.has_jobs = has_jobs
