@@ -44,6 +44,8 @@ _KINDS: tuple[dict[str, str], ...] = ({}, {"SnapshotType": "awsbackup"})
 _LONGEST = 63
 """Characters of an identifier of RDS."""
 
+_NO_SERVER = frozenset({"DBInstanceNotFound", "DBInstanceNotFoundFault"})
+
 _BROKEN = frozenset(
     {
         "failed",
@@ -93,7 +95,7 @@ def server(account: Account, identifier: str | None = None) -> Any:
             "DBInstances"
         ][0]
     except ClientError as error:
-        if code(error) in {"DBInstanceNotFound", "DBInstanceNotFoundFault"}:
+        if code(error) in _NO_SERVER:
             raise OpsError(
                 f"There is no database server {wanted} in {account.region}"
             ) from None
@@ -198,10 +200,14 @@ def scratch(
     if not sessions.reachable(live["Endpoint"]["Address"], live["Endpoint"]["Port"]):
         sessions.demand_way(account)
     now = datetime.now(UTC)
-    stem = account["database"][: _LONGEST - len("-scratch-yymmddhhmmss")].rstrip("-")
-    name = f"{stem}-scratch-{now:%y%m%d%H%M%S}"
-    _restore(account, live, name, snapshot, at)
+    ending = f"-scratch-{now:%y%m%d%H%M%S}-{secrets.token_hex(2)}"
+    name = account["database"][: _LONGEST - len(ending)].rstrip("-") + ending
+    if snapshot is None:
+        _demand_moment(live, at)
+    else:
+        _demand_snapshot(account, snapshot)
     try:
+        _restore(account, live, name, snapshot, at)
         password = secrets.token_urlsafe(24)
         _await(account, name)
         account.client("rds").modify_db_instance(
@@ -237,6 +243,9 @@ def leftovers(account: Account) -> list[str]:
 def _restore(
     account: Account, live: Any, name: str, snapshot: str | None, at: datetime | None
 ) -> None:
+    """Have RDS begin with a server of this name, which nobody else has."""
+    from botocore.exceptions import ClientError
+
     groups = live["VpcSecurityGroups"]
     like = {
         "DBInstanceClass": live["DBInstanceClass"],
@@ -253,19 +262,22 @@ def _restore(
         ),
     }
     rds = account.client("rds")
-    if snapshot is not None:
-        _demand_snapshot(account, snapshot)
-        rds.restore_db_instance_from_db_snapshot(
-            DBInstanceIdentifier=name, DBSnapshotIdentifier=snapshot, **like
-        )
-        return
-    _demand_moment(live, at)
-    rds.restore_db_instance_to_point_in_time(
-        SourceDBInstanceIdentifier=account["database"],
-        TargetDBInstanceIdentifier=name,
-        **({"RestoreTime": at} if at else {"UseLatestRestorableTime": True}),
-        **like,
-    )
+    try:
+        if snapshot is not None:
+            rds.restore_db_instance_from_db_snapshot(
+                DBInstanceIdentifier=name, DBSnapshotIdentifier=snapshot, **like
+            )
+        else:
+            rds.restore_db_instance_to_point_in_time(
+                SourceDBInstanceIdentifier=account["database"],
+                TargetDBInstanceIdentifier=name,
+                **({"RestoreTime": at} if at else {"UseLatestRestorableTime": True}),
+                **like,
+            )
+    except ClientError as error:
+        # A first try whose answer got lost has made it.
+        if code(error) != "DBInstanceAlreadyExists":
+            raise
 
 
 def _demand_snapshot(account: Account, name: str) -> None:
@@ -319,7 +331,7 @@ def _await(account: Account, name: str, *, settled: bool = False) -> Any:
 
 
 def _delete(account: Account, name: str) -> None:
-    """Delete a scratch server; never hides what went wrong before."""
+    """Delete a scratch server, if it is there; never hides what went wrong before."""
     try:
         account.client("rds").delete_db_instance(
             DBInstanceIdentifier=name,
@@ -327,7 +339,8 @@ def _delete(account: Account, name: str) -> None:
             DeleteAutomatedBackups=True,
         )
     except Exception as error:
-        say(f"Server {name} could not be deleted ({code(error)}): {deletion(name)}")
+        if code(error) not in _NO_SERVER:
+            say(f"Server {name} could not be deleted ({code(error)}): {deletion(name)}")
 
 
 def deletion(name: str) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from ops.errors import FailedError, OpsError
 from ops.platforms.aws import Aws, sessions
@@ -314,6 +315,30 @@ def test_a_scratch_server_that_never_answers_is_deleted(aws, platform, monkeypat
     ):
         pass
     assert aws.asked("rds.DeleteDBInstance")
+
+
+def test_a_scratch_server_whose_making_was_not_answered_goes(aws, platform):
+    """It is made, for all that is known, and is paid for."""
+    lost = ReadTimeoutError(endpoint_url="https://rds.invalid")
+    aws.on("rds.RestoreDBInstanceFromDBSnapshot", lost)
+    with pytest.raises(ReadTimeoutError), platform.scratch(snapshot="nightly"):
+        pass
+    assert aws.asked("rds.DeleteDBInstance")
+
+
+def test_a_second_try_finds_what_the_first_has_made(aws, platform):
+    there = error("DBInstanceAlreadyExists")
+    aws.on("rds.RestoreDBInstanceToPointInTime", there)
+    with platform.scratch() as address:
+        assert address.user == "owner"
+
+
+def test_what_rds_refuses_to_make_is_not_said_to_be_left(aws, platform, capsys):
+    aws.on("rds.RestoreDBInstanceToPointInTime", error("AccessDenied"))
+    aws.on("rds.DeleteDBInstance", error("DBInstanceNotFound"))
+    with pytest.raises(ClientError, match="AccessDenied"), platform.scratch():
+        pass
+    assert "could not be deleted" not in capsys.readouterr().err
 
 
 def test_one_that_cannot_be_deleted_is_named_with_the_command(aws, platform, capsys):
