@@ -188,12 +188,15 @@ def _targets(account: Account) -> Iterator[Fact]:
             if health["State"] not in {"healthy", "draining", "unused"}
         }
     )
+    remedy = "The app does not answer its health check" if other else ""
+    if not healthy and not other:
+        remedy = f"No task is behind it: stromhaltig logs --stack {account.stack}"
     state = State.WARNING if other else State.OK
     yield Fact(
         "targets",
         state if healthy else State.ERROR,
         "; ".join([f"{healthy} of {len(healths)} healthy", *other]),
-        "" if healthy and not other else "The app does not answer its health check",
+        remedy,
     )
 
 

@@ -239,6 +239,13 @@ def test_targets_that_do_not_answer_are_told(aws, platform, states, state, says)
     assert found.says.startswith(says)
 
 
+def test_a_load_balancer_without_targets_is_no_app_that_does_not_answer(aws, platform):
+    aws.on("elbv2.DescribeTargetHealth", targets("draining"))
+    found = fact(platform.status(), "targets")
+    assert found.state is State.ERROR
+    assert found.remedy == "No task is behind it: stromhaltig logs --stack test"
+
+
 def test_both_target_groups_are_looked_at(aws, platform):
     described = service()
     moved = {"advancedConfiguration": {"alternateTargetGroupArn": "green"}}
