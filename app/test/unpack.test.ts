@@ -112,10 +112,12 @@ async function killed(change: number, ...args: string[]): Promise<boolean> {
   const job = spawn(process.execPath, ['--import', preload, 'dist/jobs/unpack.js', NAME, ...args], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...environment() },
-    stdio: 'ignore',
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const [code, signal] = (await once(job, 'exit')) as [number | null, NodeJS.Signals | null];
-  assert(signal === 'SIGKILL' || code === 0);
+  let said = '';
+  job.stdout.setEncoding('utf8').on('data', (text: string) => { said += text; });
+  const [code, signal] = (await once(job, 'close')) as [number | null, NodeJS.Signals | null];
+  assert(signal === 'SIGKILL' || code === 0, said);
   return signal === 'SIGKILL';
 }
 
@@ -277,7 +279,7 @@ describe('unpack', () => {
     assert.deepEqual(tree(uploads), OLD);
   });
 
-  test('killed for good at any moment, the next run finishes it, and nothing is lost or missed', async () => {
+  test('killed for good at any moment, the next run finishes it, and nothing is lost or missed', { timeout: 300_000 }, async () => {
     await store(packed(NEW));
     const both = Object.keys(OLD).filter((name) => name in NEW && !name.endsWith('/'));
     let change = 0;

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 
 interface Options {
   env: NodeJS.ProcessEnv;
@@ -36,7 +35,7 @@ export async function* output(program: string, args: readonly string[], options:
 }
 
 /**
- * Let a program read a stream from its standard input. It has ended afterwards.
+ * Let a program read a stream from its standard input, and read that to its end. The program has ended afterwards.
  *
  * @throws when the program or the stream failed.
  */
@@ -52,21 +51,23 @@ export async function feed(
   const closed = once(child, 'close') as Promise<Ending>;
   // Awaited below, but it may fail before.
   closed.catch(() => undefined);
+  // That it takes no more is told by how it ended.
+  child.stdin.on('error', () => undefined);
   const said = remember(child.stderr, complains);
   try {
-    const broken = await pipeline(source, child.stdin).then(() => undefined, (error: unknown) => error as NodeJS.ErrnoException);
-    // That the program took no more is told by how it ended.
-    if (broken !== undefined && !UNREAD.includes(broken.code ?? '')) throw broken;
+    for await (const chunk of source) {
+      if (child.exitCode || child.signalCode) break;
+      if (!child.stdin.write(chunk)) {
+        await Promise.race([new Promise((resolve) => child.stdin.once('drain', resolve)), gone]);
+      }
+    }
+    child.stdin.end();
     demandSuccess(program, await closed, accepted, said());
-    if (broken !== undefined) throw broken;
   } finally {
     child.kill();
     await gone;
   }
 }
-
-/** Codes of errors of a pipe that nobody reads any more. */
-const UNREAD = ['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'];
 
 type Ending = [code: number | null, killedBy: NodeJS.Signals | null];
 
