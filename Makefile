@@ -8,7 +8,8 @@ PYTHON := .venv/bin/python
 
 # A rehearsal of STACK that was kept takes the place of its account.
 REHEARSED = .rehearsal/$(STACK)/env.sh
-CI = $(if $(wildcard $(REHEARSED)),cd $(dir $(REHEARSED)) && . ./env.sh && )$(CURDIR)/.venv/bin/stromhaltig ci
+STROMHALTIG = $(if $(wildcard $(REHEARSED)),cd $(dir $(REHEARSED)) && . ./env.sh && )$(CURDIR)/.venv/bin/stromhaltig
+CI = $(STROMHALTIG) ci
 
 NEEDS_NUMBER = test -n "$(NUMBER)" || { echo "Say which pull request: NUMBER=12" >&2; exit 2; }
 COMMANDS := .venv/bin/typer ops.cli utils docs --name stromhaltig --title "Commands"
@@ -63,16 +64,16 @@ ci-drift: .venv/rehearsal.ready ## what was changed behind STACK's back; changes
 	@$(CI) drift --stack $(STACK) $(ARGS)
 
 ci-reap: .venv/rehearsal.ready ## which environments of pull requests would go; ARGS=--no-dry-run ends them
-	@.venv/bin/stromhaltig ci reap --dry-run $(ARGS)
+	@$(CI) reap --dry-run $(ARGS)
 
 ci-review-up: .venv/rehearsal.ready ## make the environment of pull request NUMBER, with image REF
 	@$(NEEDS_NUMBER)
-	@.venv/bin/stromhaltig review prepare $(NUMBER) --ref "$(REF)"
-	@.venv/bin/stromhaltig ci review up --pull-request $(NUMBER) $(ARGS)
+	@$(STROMHALTIG) review prepare $(NUMBER) --ref "$(REF)"
+	@$(CI) review up --pull-request $(NUMBER) $(ARGS)
 
 ci-review-down: .venv/rehearsal.ready ## destroy the environment of pull request NUMBER
 	@$(NEEDS_NUMBER)
-	@.venv/bin/stromhaltig ci review down --pull-request $(NUMBER) $(ARGS)
+	@$(CI) review down --pull-request $(NUMBER) $(ARGS)
 
 test: .venv/dev.ready app/node_modules/.ready ## all tests
 	$(MAKE) test-app

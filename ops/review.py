@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.common import refuse
-from ops.stack import ROOT
+from ops.stack import ROOT, project
 
 TEMPLATE = "Pulumi.review.yaml"
 """What every review's file is made of."""
@@ -42,7 +42,7 @@ def prepare_command(
     """Write Pulumi.pr-NUMBER.yaml, for `pulumi up --stack pr-NUMBER`."""
     expires = datetime.now(UTC) + timedelta(days=days)
     try:
-        path = prepare(number, ref, expires, ROOT)
+        path = prepare(number, ref, expires, project())
     except (OSError, ValueError) as error:
         refuse(str(error))
     print(f"{path.name} written. Then: pulumi up --stack pr-{number}")
@@ -58,7 +58,8 @@ def prepare(number: int, ref: str, expires: datetime, folder: Path = ROOT) -> Pa
         number: of the pull request.
         ref: image to run, by digest.
         expires: when the review may be taken down, with a time zone.
-        folder: of the template, and of the file.
+        folder: of the file, and of the template where it has one of its own, as a
+            rehearsal has; the clone's otherwise.
 
     Raises:
         OSError: when the template cannot be read, or the file not be written.
@@ -67,8 +68,10 @@ def prepare(number: int, ref: str, expires: datetime, folder: Path = ROOT) -> Pa
     """
     import yaml
 
-    template = (folder / TEMPLATE).read_text(encoding="utf-8")
-    content = prepared(template, number, ref=ref, expires=expires)
+    own = folder / TEMPLATE
+    template = own if own.is_file() else ROOT / TEMPLATE
+    text = template.read_text(encoding="utf-8")
+    content = prepared(text, number, ref=ref, expires=expires)
     path = folder / f"Pulumi.pr-{number}.yaml"
     if path.is_file():
         try:

@@ -173,11 +173,14 @@ def test_drift_becomes_an_issue_until_it_is_mended(
 
 
 @pytest.fixture
-def make(rehearsed: Rehearsed) -> Callable[..., subprocess.CompletedProcess[str]]:
+def make(
+    rehearsed: Rehearsed,
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """The clone's make, as beside a rehearsal that was kept."""
     clone = rehearsed.folder.parents[1]
     shutil.copy2(ROOT / "Makefile", clone)
-    (clone / ".venv").symlink_to(sys.prefix)
+    python = clone / ".venv"
+    python.symlink_to(sys.prefix)
     (rehearsed.folder / "env.sh").write_text(
         "".join(
             f"export {name}={shlex.quote(value)}\n"
@@ -190,7 +193,8 @@ def make(rehearsed: Rehearsed) -> Callable[..., subprocess.CompletedProcess[str]
         command = ["make", "-o", ".venv/rehearsal.ready", *arguments]
         return subprocess.run(command, cwd=clone, capture_output=True, text=True)
 
-    return make
+    yield make
+    python.unlink()
 
 
 def test_jobs_run_locally_beside_a_kept_rehearsal(
@@ -206,6 +210,28 @@ def test_jobs_run_locally_beside_a_kept_rehearsal(
     drift = make("ci-drift", "STACK=staging")
     assert drift.returncode == 0, drift.stderr
     assert "Stack `staging` is as its program made it." in drift.stdout
+
+
+def test_an_environment_is_made_locally_beside_a_kept_rehearsal(
+    make: Callable[..., subprocess.CompletedProcess[str]],
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = ("STACK=staging", "NUMBER=9")
+    up = make("ci-review-up", *here, f"REF={stack.outputs['release']}")
+    assert up.returncode == 0, up.stderr
+    assert up.stdout.endswith("\nhttps://pr-9.staging.stromhaltig.de\n")
+    assert stacks(stack) == {"staging", "pr-9"}
+    with serving() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        server.pull(9, state="closed")
+        reaped = make("ci-reap", "STACK=staging")
+    assert reaped.returncode == 0, reaped.stderr
+    assert "`pr-9` would be destroyed: the pull request is closed" in reaped.stdout
+    down = make("ci-review-down", *here)
+    assert down.returncode == 0, down.stderr
+    assert stacks(stack) == {"staging"}
 
 
 def test_the_image_that_runs_is_promoted_by_its_digest(stack: Stack) -> None:

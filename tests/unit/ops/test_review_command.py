@@ -25,6 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone with the committed template and the file of staging."""
     for name in (TEMPLATE, "Pulumi.staging.yaml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "Pulumi.yaml").write_text("name: stromhaltig\nruntime: python\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(review, "ROOT", tmp_path)
     return tmp_path
@@ -48,6 +49,24 @@ def test_what_is_written_is_a_stack_file_that_is_accepted(folder):
         "PullRequest": "7",
         "Expires": "2026-12-06T12:00:00Z",
     }
+
+
+def test_a_folder_without_a_template_takes_the_clones(folder, tmp_path_factory):
+    beside = tmp_path_factory.mktemp("rehearsal")
+    path = prepare(7, REF, EXPIRES, beside)
+    assert path.parent == beside
+    assert path.read_text() == prepare(7, REF, EXPIRES, folder).read_text()
+
+
+def test_the_command_writes_where_the_project_is(folder, monkeypatch):
+    beside = folder / ".rehearsal" / "staging"
+    beside.mkdir(parents=True)
+    (beside / "Pulumi.yaml").write_text("name: stromhaltig\nruntime: python\n")
+    monkeypatch.chdir(beside)
+    done = CliRunner().invoke(app, ["review", "prepare", "7", "--ref", REF])
+    assert done.exit_code == 0, done.output
+    assert (beside / "Pulumi.pr-7.yaml").is_file()
+    assert not (folder / "Pulumi.pr-7.yaml").exists()
 
 
 def test_texts_of_the_template_stay_texts(folder):

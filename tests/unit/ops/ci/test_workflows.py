@@ -428,4 +428,5 @@ def test_what_jobs_run_is_run_locally_by_the_same_command(target: str) -> None:
 
 
 def _spelt_out(line: str) -> str:
-    return line.replace("$(CI)", "stromhaltig ci").replace(".venv/bin/", "")
+    spelt = line.replace("$(CI)", "$(STROMHALTIG) ci")
+    return spelt.replace("$(STROMHALTIG)", "stromhaltig").replace(".venv/bin/", "")
