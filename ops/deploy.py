@@ -266,7 +266,7 @@ def list_releases(
         say("No release is recorded. They are by: stromhaltig deploy")
         return
     print_table(
-        ("", "when", "who", "image", "git", "schema", "took"),
+        ("", "when (UTC)", "who", "image", "git", "schema", "took"),
         (
             (
                 release.label,

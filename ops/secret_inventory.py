@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract import APP, Kind
 from ops.audit import acts
-from ops.rotation import made_at, platform_name, secrets_of
+from ops.rotation import made_at, made_with, platform_name, secrets_of
 
 if TYPE_CHECKING:
     from ops.stack import Stack
@@ -24,8 +24,9 @@ AUDITED = 500
 class Secret:
     """A secret of a stack.
 
-    kind: `generated`, `yours` or `made by the platform`. where: the place that holds
-    the value; empty when nothing does. changed: None when nobody knows.
+    kind: `generated`, `yours`, `the platform's`, or `with` the one that it changes
+    with. where: the place that holds the value; empty when nothing does. changed: None
+    when nobody knows.
     given: whether the app gets it, and which value.
     """
 
@@ -61,7 +62,7 @@ def inventory(stack: Stack) -> list[Secret]:
     found = [
         Secret(
             name=name,
-            kind=_KINDS[kinds.get(name, Kind.PLATFORM)],
+            kind=_kind(name, kinds.get(name, Kind.PLATFORM)),
             where=_where(stack, name, there),
             changed=_latest(audited.get(name), generated.get(name)),
             given=GIVEN if name in there and APP.variable(name) else NOT_GIVEN,
@@ -71,6 +72,11 @@ def inventory(stack: Stack) -> list[Secret]:
     if platform_name(stack) != "aws" or not there:
         return found
     return _with_secrets_manager(stack, found, there)
+
+
+def _kind(name: str, kind: Kind) -> str:
+    other = made_with(name)
+    return f"with {other}" if other else _KINDS[kind]
 
 
 def _where(stack: Stack, name: str, there: Any) -> str:

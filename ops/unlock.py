@@ -70,7 +70,7 @@ def audit(
         say("Nothing is recorded yet.")
         return
     print_table(
-        ("when", "who", "command", "outcome", "took", "details"),
+        ("when (UTC)", "who", "command", "outcome", "took", "details"),
         (
             (
                 act.at[:19],

@@ -304,6 +304,9 @@ class TestList:
         assert found["GEMINI_API_KEY"]["given"] == "no"
         assert found["GEMINI_API_KEY"]["changed"]
         assert found["OPENAI_API_KEY"]["where"] == ""
+        assert found["GEMINI_API_KEY"]["kind"] == "yours"
+        # Nobody sets it: it is what the rotation of another one leaves.
+        assert found["DATABASE_LOGIN"]["kind"] == "with DATABASE_URL"
 
     def test_people_get_a_table(self, stack):
         done = run("list")
