@@ -312,7 +312,7 @@ class TestList:
         done = run("list")
 
         assert done.exit_code == 0
-        [line] = [x for x in done.stdout.splitlines() if "JWT_SECRET  " in x]
+        [line] = [x for x in done.stdout.splitlines() if "│ JWT_SECRET  " in x]
         assert "generated" in line
         assert "0 d ago" in line
 
