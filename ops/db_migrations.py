@@ -150,9 +150,17 @@ def rollback(
 
 
 def _runner(target: Target) -> Runner:
+    """Who runs the app's commands.
+
+    Raises OpsError for what is no address: the app would call it by another name.
+    """
+    from ops.database.address import Address
     from ops.database.migrations import LocalApp
 
-    return target.platform() or LocalApp(target.url)
+    if platform := target.platform():
+        return platform
+    Address.parse(target.url)
+    return LocalApp(target.url)
 
 
 def _show(found: MigrationStatus) -> None:

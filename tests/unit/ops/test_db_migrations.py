@@ -195,3 +195,12 @@ def test_without_stack_or_address_it_asks_for_one(monkeypatch):
     done = CliRunner().invoke(app, ["db", "status", "--address-env", "NO_SUCH"])
     assert done.exit_code == 2
     assert "no environment variable NO_SUCH" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "migrate", "rollback"])
+def test_what_is_no_address_is_refused_before_the_app_is_asked(monkeypatch, command):
+    monkeypatch.setenv("DATABASE", "postgres//app:sw0rdfish@host")
+    done = CliRunner().invoke(app, ["db", command, "--address-env", "DATABASE"])
+    assert done.exit_code == 2
+    assert "is no address of a database" in done.stderr
+    assert "sw0rdfish" not in done.output
