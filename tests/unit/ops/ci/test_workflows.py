@@ -26,7 +26,7 @@ ACTIONS = sorted((ROOT / ".github/actions").glob("*/action.yml"))
 FILES = [*OURS, *THEIRS]
 EXPECTED = {
     *("test", "image", "preview", "deploy", "deploy-stack", "review", "drift"),
-    *("drill", "rehearse", "release"),
+    *("drill", "rehearse", "release", "reap"),
 }
 OF_OUR_OWN = "stromdao/stromhaltig-infra/"
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
@@ -174,6 +174,43 @@ def test_secrets_of_an_environment_reach_a_called_workflow_by_name() -> None:
     assert found == 2
 
 
+@each_file
+def test_a_schedule_takes_no_other_event_down_with_it(file: Path) -> None:
+    """GitHub turns a whole workflow off whose repository was quiet for 60 days."""
+    events = set(load(file)["on"])
+    assert "schedule" not in events or events == {"schedule", "workflow_dispatch"}
+
+
+def test_the_reaper_destroys_by_the_hour_and_by_hand_only_when_told() -> None:
+    reap = load(ROOT / ".github/workflows/reap.yml")
+    assert reap["on"]["workflow_dispatch"]["inputs"]["dry-run"]["default"] == "true"
+    [step] = [s for s in reap["jobs"]["reap"]["steps"] if "run" in s]
+    # By the hour there are no inputs.
+    assert step["env"]["DRY_RUN"] == (
+        "${{ inputs.dry-run && '--dry-run' || '--no-dry-run' }}"
+    )
+
+
+def test_a_drill_that_fails_keeps_its_report() -> None:
+    steps = load(ROOT / ".github/workflows/drill.yml")["jobs"]["drill"]["steps"]
+    drill, report = (
+        next(i for i, step in enumerate(steps) if command in step.get("run", ""))
+        for command in ("db drill", "ci redact")
+    )
+    assert drill < report
+    assert "!cancelled()" in steps[report]["if"]
+
+
+@pytest.mark.parametrize("name", ["test", "rehearse"])
+def test_every_commit_on_main_is_tested_and_of_a_branch_the_newest(name: str) -> None:
+    """In a group of several, GitHub keeps only the newest of those that wait."""
+    concurrency = load(ROOT / f".github/workflows/{name}.yml")["concurrency"]
+    assert concurrency["group"] == (
+        f"{name}-${{{{ github.ref == 'refs/heads/main' && github.sha || github.ref }}}}"
+    )
+    assert concurrency["cancel-in-progress"] == "true"
+
+
 def test_no_event_of_a_pull_request_pushes_another_out_of_the_queue() -> None:
     review = load(ROOT / ".github/workflows/review.yml")
     assert "concurrency" not in review
@@ -285,6 +322,17 @@ def test_a_role_is_taken_in_an_environment_only() -> None:
             assert job["environment"], where
 
 
+def test_where_the_state_is_can_differ_by_environment() -> None:
+    """A variable of an environment goes before the repository's of the same name."""
+    found = 0
+    for where, job, _ in jobs(*OURS):
+        if "PULUMI_BACKEND_URL" in yaml.dump(job):
+            assert job["env"]["PULUMI_BACKEND_URL"] == "${{ vars.PULUMI_BACKEND_URL }}"
+            assert job["environment"], where
+            found += 1
+    assert found == 7
+
+
 def test_the_environments_are_those_that_the_roles_trust() -> None:
     stacks = {stack.name: stack for stack in stack_files(ROOT)}
     drift = load(ROOT / ".github/workflows/drift.yml")["jobs"]["drift"]
@@ -309,10 +357,7 @@ def test_a_forks_code_gets_no_credentials() -> None:
 def _guarded(job: dict[str, Any], others: dict[str, Any]) -> bool:
     """Whether a job runs for our own branches only, by itself or what it waits for."""
     condition = job.get("if", "")
-    if (
-        SAME_REPOSITORY in condition
-        or "github.event_name != 'pull_request'" in condition
-    ):
+    if SAME_REPOSITORY in condition:
         return True
     if "needs.decide.outputs.action == " in condition:
         return True  # what decides is tested with forks: test_review.py
@@ -324,7 +369,7 @@ def _guarded(job: dict[str, Any], others: dict[str, Any]) -> bool:
 def test_labels_are_those_that_are_decided_by() -> None:
     text = (ROOT / ".github/workflows/review.yml").read_text()
     assert f"labels.*.name, '{REVIEW_LABEL}')" in text
-    assert f"label.name == '{REVIEW_LABEL}')" in text
+    assert f"label.name == '{REVIEW_LABEL}'\n" in text
 
 
 def test_the_engine_is_the_one_that_is_rehearsed() -> None:
