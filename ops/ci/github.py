@@ -21,7 +21,8 @@ ATTEMPTS = 4
 
 TIMEOUT_SECONDS = 20.0
 
-_BUSY = frozenset({429, 502, 503, 504})
+_TURNED_AWAY = frozenset({429, 503})
+_BUSY = _TURNED_AWAY | {502, 504}
 
 
 class GitHubError(OpsError):
@@ -189,17 +190,19 @@ class GitHub:
     ) -> httpx.Response:
         import httpx
 
+        # What was sent may have been carried out, and a second comment is none of ours.
+        adds = method == "POST"
+        busy = _TURNED_AWAY if adds else _BUSY
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 answer = self._client.request(method, path, json=content, params=query)
             except httpx.HTTPError as error:
-                # What was sent may have been carried out: only reading is repeated.
-                if attempt == ATTEMPTS or method != "GET":
+                if attempt == ATTEMPTS or adds:
                     raise GitHubError(
                         f"{asked}: {type(error).__name__}, {error}. Run the job again"
                     ) from error
             else:
-                if answer.status_code not in _BUSY or attempt == ATTEMPTS:
+                if answer.status_code not in busy or attempt == ATTEMPTS:
                     return answer
             self._sleep(2.0**attempt)
         raise AssertionError("the last attempt returns or raises")

@@ -102,7 +102,7 @@ def test_a_wrong_token_is_told_without_it(server: FakeGitHub) -> None:
     assert "ghs_wrong" not in refusal(lambda: wrong.pull_request(1))
 
 
-def test_a_connection_that_breaks_is_tried_again_for_reading_only(
+def test_a_connection_that_breaks_is_tried_again_but_adds_nothing_twice(
     waits: list[float],
 ) -> None:
     with serving() as server:
@@ -114,6 +114,19 @@ def test_a_connection_that_breaks_is_tried_again_for_reading_only(
     waits.clear()
     refusal(lambda: nobody.add_comment(1, "x"))
     assert waits == []
+
+
+def test_what_may_have_been_added_is_not_added_again(
+    github: GitHub, server: FakeGitHub, waits: list[float]
+) -> None:
+    server.failures = [(502, "Bad Gateway")]
+    assert "502 Bad Gateway" in refusal(lambda: github.add_comment(7, "x"))
+    assert len(server.asked) == 1
+    ours = server.comment(7, "<!-- x -->\nold")
+    server.failures = [(502, "Bad Gateway")]
+    github.edit_comment(module.Post(number=ours["id"], body=""), "new")
+    assert ours["body"] == "new"
+    assert waits == [2]
 
 
 def test_the_job_says_which_repository(server: FakeGitHub) -> None:
