@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from graphql import (
+    DocumentNode,
     ExecutionResult,
     GraphQLError,
     GraphQLSchema,
@@ -41,9 +42,19 @@ _POLL_SECONDS: Final = 0.02  # after which the thread sees that it is to end
 
 
 @cache
-def schema() -> GraphQLSchema:
+def _schema() -> GraphQLSchema:
     """Return what requests are held against; nothing changes it."""
     return build_schema(SCHEMA.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(query: str) -> tuple[DocumentNode, Sequence[GraphQLError]]:
+    """Return a document and what the schema has against it; programs send a few.
+
+    Raises GraphQLError for what is no document.
+    """
+    document = parse(query)
+    return document, validate(_schema(), document)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +109,6 @@ class RailwayServer:
         self.token = token
         self.model = Model()
         self.requests: list[Request] = []
-        self._schema = schema()
         self._faults: list[_Ordered] = []
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer((_HOST, port), self._handler())
@@ -133,7 +143,7 @@ class RailwayServer:
 
     def sent(self, *operations: str) -> list[Request]:
         """Return the requests of these operations; of all mutations without any."""
-        mutations = self._schema.mutation_type
+        mutations = _schema().mutation_type
         wanted = operations or (mutations.fields if mutations else ())
         return [request for request in self.requests if request.operation in wanted]
 
@@ -142,13 +152,13 @@ class RailwayServer:
         if not self._authorized(headers):
             return _errors([RefusedError("Not Authorized")])
         try:
-            document = parse(body["query"])
+            document, problems = _parsed(body["query"])
         except GraphQLError as error:
             return _errors([error], "GRAPHQL_PARSE_FAILED")
-        if problems := validate(self._schema, document):
+        if problems:
             return _errors(problems, "GRAPHQL_VALIDATION_FAILED")
         result = execute(
-            self._schema,
+            _schema(),
             document,
             self.model.resolvers,
             variable_values=dict(body.get("variables") or {}),
