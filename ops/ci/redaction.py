@@ -5,7 +5,9 @@ error of a failed preview, may name accounts, addresses and, at worst, secrets. 
 taken out leaves a word in brackets that says what it was.
 
 Names stay: those of resources, stacks, regions, files and types. Something that looks
-like a secret and is none is taken out as well; the reverse must not happen.
+like a secret and is none is taken out as well; the reverse must not happen. It does for
+what nothing tells from a word: a password of less than 32 characters that nothing names,
+and base64 that is wrapped after fewer.
 """
 
 from __future__ import annotations
@@ -98,7 +100,11 @@ _RULES: Sequence[tuple[re.Pattern[str], _Replacement]] = [
     # Addresses first: they hold accounts, hosts, users and passwords. What stands
     # before `://` may be glued to a word, and all be encoded as part of another.
     (
-        re.compile(r"(?i)[a-z][a-z0-9+.-]{0,20}(?:://|%3A(?:%2F){2})[^\s`|<>]+"),
+        re.compile(
+            r"(?i)[a-z][a-z0-9+.-]{0,20}(?:://|%3A(?:%2F){2})"
+            # A quote that ends a text of JSON ends the address.
+            r"(?:[^\s`|<>\"]|\"(?![\s,:}\])]|\Z))+"
+        ),
         "[url]",
     ),
     (re.compile(r"\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b"), r"\1"),

@@ -151,6 +151,13 @@ def test_what_json_holds_by_name_is_taken_out_whole(value: str, name: str) -> No
     assert json.loads(said) == {name: "[secret]", "port": 5432}
 
 
+@given(connections, arns, st.sampled_from([None, 2]))
+def test_json_stays_json(connection: str, arn: str, indent: int | None) -> None:
+    told = {"url": connection, "role": [arn], "port": 5432}
+    said = redact(json.dumps(told, indent=indent))
+    assert json.loads(said) == {"url": "[url]", "role": ["[arn]"], "port": 5432}
+
+
 @given(passwords.filter(lambda text: "%" not in text))
 def test_json_within_json_hides_nothing(value: str) -> None:
     assert value not in redact(json.dumps({"said": json.dumps({"password": value})}))
