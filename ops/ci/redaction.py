@@ -6,8 +6,8 @@ taken out leaves a word in brackets that says what it was.
 
 Names stay: those of resources, stacks, regions, files and types. Something that looks
 like a secret and is none is taken out as well; the reverse must not happen. It does for
-what nothing tells from a word: a password of less than 32 characters that nothing names,
-and base64 that is wrapped after fewer.
+what nothing tells from a word: a password of less than 32 characters that nothing
+names, and base64 that is wrapped after fewer.
 """
 
 from __future__ import annotations
