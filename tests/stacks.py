@@ -91,8 +91,7 @@ def deploy_again(stack: str, **changes: Any) -> Graph:
 
 @cache
 def _deploy(stack: str, preview: bool, changes: str) -> Graph:
-    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
-    config: dict[str, Any] = yaml.safe_load(text)["config"]
+    config = dict(_committed(stack))
     domain = config["stromhaltig:domain"]
     config |= {
         "stromhaltig:domain": {**domain, "zone_id": ZONE},
@@ -103,6 +102,13 @@ def _deploy(stack: str, preview: bool, changes: str) -> Graph:
     graph = Graph()
     _build(graph, stack, config, changes, preview=preview)
     return graph
+
+
+@cache
+def _committed(stack: str) -> Mapping[str, Any]:
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    config: dict[str, Any] = yaml.safe_load(text)["config"]
+    return config
 
 
 def _build(
