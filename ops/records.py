@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from ops.errors import OpsError
-from ops.store import FolderStore, S3Store, Store
+from ops.store import FolderStore, Store, bucket
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -54,12 +54,7 @@ def store_at(url: str, *below: str) -> Store | None:
     if parts.scheme == "file":
         return FolderStore(_folder(parts.netloc, parts.path).joinpath(*below))
     if parts.scheme == "s3" and parts.netloc:
-        import boto3
-
-        region = parse_qs(parts.query).get("region", [None])[0]
-        prefix = "/".join(filter(None, [parts.path.strip("/"), *below]))
-        client = boto3.client("s3", region_name=region)
-        return S3Store(client, parts.netloc, f"{prefix}/" if prefix else "")
+        return bucket(parts, *below)
     return None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from ops.errors import FailedError, OpsError
 
@@ -22,6 +22,15 @@ CHUNK = 1024**2
 
 PART = 16 * 1024**2
 """Bytes of a part of an upload. S3 takes 10,000 of them: 156 GiB."""
+
+CONNECT_SECONDS = 5
+"""How long S3 may take to answer the telephone."""
+
+READ_SECONDS = 30
+"""How long it may then think."""
+
+ATTEMPTS = 5
+"""How often a call is tried that was throttled or got lost."""
 
 _PARTIAL = ".partial"
 
@@ -70,6 +79,26 @@ class Store(Protocol):
         """Remove a file; one that is not there is no error."""
 
 
+def bucket(parts: SplitResult, *below: str) -> S3Store:
+    """The store at `s3://BUCKET/PREFIX?region=REGION`, or in folders below it.
+
+    Where nobody answers, it gives up within a minute: a lock is freed at the end of a
+    command, which should not hang.
+    """
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    region = parse_qs(parts.query).get("region", [None])[0]
+    prefix = "/".join(filter(None, [parts.path.strip("/"), *below]))
+    client = boto3.client("s3", region_name=region, config=config)
+    return S3Store(client, parts.netloc, f"{prefix}/" if prefix else "")
+
+
 def opened(place: str) -> Store:
     """The store at a place: a folder, or `s3://BUCKET/PREFIX?region=REGION`.
 
@@ -77,12 +106,7 @@ def opened(place: str) -> Store:
     """
     parts = urlsplit(place)
     if parts.scheme == "s3" and parts.netloc:
-        import boto3
-
-        region = parse_qs(parts.query).get("region", [None])[0]
-        prefix = parts.path.strip("/")
-        client = boto3.client("s3", region_name=region)
-        return S3Store(client, parts.netloc, f"{prefix}/" if prefix else "")
+        return bucket(parts)
     if "://" in place:
         raise OpsError(
             f'"{place}" is no place for files. Name a folder, or '
@@ -286,17 +310,45 @@ class S3Store:
         return True
 
     def read(self, name: str) -> Iterator[bytes]:
-        """Yield chunks of a megabyte."""
+        """Yield chunks of a megabyte.
+
+        What breaks off is gone on with where it broke, as long as it is the same file:
+        reading a big one takes longer than connections last.
+        """
+        from botocore.exceptions import (
+            IncompleteReadError,
+            ReadTimeoutError,
+            ResponseStreamingError,
+        )
+
+        found = self._get(name)
+        whole: int = found["ContentLength"]
+        read = failures = 0
+        while True:
+            body = found["Body"]
+            try:
+                with body:
+                    for chunk in body.iter_chunks(CHUNK):
+                        read += len(chunk)
+                        failures = 0
+                        yield chunk
+            except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                failures += 1
+                if failures == ATTEMPTS:
+                    raise
+            if read >= whole:
+                return
+            found = self._get(name, Range=f"bytes={read}-", IfMatch=found["ETag"])
+
+    def _get(self, name: str, **part: str) -> Any:
         from botocore.exceptions import ClientError
 
         try:
-            body = self._client.get_object(**self._place(name))["Body"]
+            return self._client.get_object(**self._place(name), **part)
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 raise FileNotFoundError(self.where(name)) from None
             raise
-        with body:
-            yield from body.iter_chunks(CHUNK)
 
     def entries(self, prefix: str = "") -> list[Entry]:
         """Every object below the prefix."""

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ResponseStreamingError
 
 from ops.errors import FailedError, OpsError
-from ops.store import PART, FolderStore, S3Store
+from ops.store import ATTEMPTS, PART, FolderStore, S3Store
 
 
 def content(store: FolderStore | S3Store, name: str) -> bytes:
@@ -101,7 +101,10 @@ def test_no_name_leads_out_of_the_folder(folder, name):
 
 
 class Bucket:
-    """S3's answers, and what it was sent."""
+    """S3's answers, and what it was sent.
+
+    breaks: bytes after which the next readings break off. asked: where each began.
+    """
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -109,6 +112,9 @@ class Bucket:
         self.aborted = False
         self.loses = 0
         self.refuses_part = 0
+        self.etag = '"first"'
+        self.breaks: list[int] = []
+        self.asked: list[int] = []
 
     def create_multipart_upload(self, **_: Any) -> dict[str, Any]:
         return {"UploadId": "u1"}
@@ -138,13 +144,32 @@ class Bucket:
     def get_object(self, **given: Any) -> dict[str, Any]:
         if given["Key"] not in self.objects:
             raise _error("NoSuchKey", 404)
-        return {"Body": _Body(self.objects[given["Key"]])}
+        whole = self.objects[given["Key"]]
+        if given.get("IfMatch", self.etag) != self.etag:
+            raise _error("PreconditionFailed", 412)
+        first = int(given.get("Range", "bytes=0-")[len("bytes=") : -1])
+        self.asked.append(first)
+        breaks = self.breaks.pop(0) if self.breaks else None
+        body = _Body(whole[first:], breaks)
+        return {"Body": body, "ContentLength": len(whole) - first, "ETag": self.etag}
 
 
 class _Body(io.BytesIO):
+    """breaks: after so many bytes the connection is gone."""
+
+    def __init__(self, content: bytes, breaks: int | None) -> None:
+        super().__init__(content[:breaks])
+        self._breaks = breaks is not None
+
+    def __enter__(self) -> Any:
+        """As botocore's: what is underneath."""
+        return io.BytesIO()
+
     def iter_chunks(self, size: int) -> Any:
         while chunk := self.read(size):
             yield chunk
+        if self._breaks:
+            raise ResponseStreamingError(error="connection reset")
 
 
 def _error(code: str, status: int) -> ClientError:
@@ -201,3 +226,34 @@ def test_an_object_is_created_once(s3):
 def test_an_object_that_is_not_there_is_no_file(s3):
     with pytest.raises(FileNotFoundError, match="s3://backups/stack/one"):
         content(s3, "one")
+
+
+def test_a_reading_that_breaks_off_is_gone_on_with(s3, bucket):
+    bucket.objects["stack/one"] = b"0123456789"
+    bucket.breaks = [3, 0, 4]
+    assert content(s3, "one") == b"0123456789"
+    assert bucket.asked == [0, 3, 3, 7]
+
+
+def test_a_connection_that_is_lost_after_the_last_byte_lost_nothing(s3, bucket):
+    bucket.objects["stack/one"] = b"0123456789"
+    bucket.breaks = [10]
+    assert content(s3, "one") == b"0123456789"
+    assert bucket.asked == [0]
+
+
+def test_a_reading_that_comes_no_further_fails(s3, bucket):
+    bucket.objects["stack/one"] = b"0123456789"
+    bucket.breaks = [5] + [0] * ATTEMPTS
+    with pytest.raises(ResponseStreamingError):
+        content(s3, "one")
+
+
+def test_another_file_is_not_gone_on_with(s3, bucket):
+    bucket.objects["stack/one"] = b"0123456789"
+    bucket.breaks = [5]
+    chunks = s3.read("one")
+    assert next(chunks) == b"01234"
+    bucket.etag = '"second"'
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        next(chunks)
