@@ -383,6 +383,16 @@ def down(number: NumberOption, output: CommentOption = None) -> None:
     _write(output, text)
 
 
+@review.command()
+def unlock(number: NumberOption) -> None:
+    """Free the environment of a pull request that a job left locked which is gone."""
+    from ops.ci import environments
+
+    name = f"pr-{number}"
+    freed = environments.free(name)
+    say(f"{name} is free." if freed else f"{name} is left as it is.")
+
+
 def _previewed(stack: str, file: Path | None, against: Path | None) -> Preview:
     """The preview, or why there is none."""
     from ops.ci.previews import Preview, read_preview

@@ -19,6 +19,9 @@ TITLE = "## Environment of this pull request"
 GONE = "no stack named"
 """How Pulumi begins to say that there is no such stack."""
 
+LOCKED = "is currently locked"
+"""How it says that somebody works on one, or died of it."""
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -61,7 +64,9 @@ def up(name: str, secrets_provider: str) -> Environment:
         *("--secrets-provider", secrets_provider),
     )
     _demand("stack", "tag", "set", *STACK_TAG, "--stack", name)
-    _demand("up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", name)
+    _succeeded(
+        _changed(name, "up", "--yes", "--skip-preview", "--suppress-outputs"), "up"
+    )
     stack = Stack(name)
     url = str(stack.outputs["url"])
     return Environment(url, _comment(stack))
@@ -72,7 +77,7 @@ def down(name: str) -> str:
 
     Raises FailedError when something of it is left.
     """
-    done = _pulumi("destroy", "--yes", "--skip-preview", "--remove", "--stack", name)
+    done = _changed(name, "destroy", "--yes", "--skip-preview", "--remove")
     if done.returncode == 0:
         return "is destroyed"
     if GONE in done.stdout:
@@ -81,6 +86,23 @@ def down(name: str) -> str:
         f"{name} is not destroyed: {redact(_end(done.stdout))}\nDestroy it again; the "
         "reaper will, within the hour"
     )
+
+
+def free(name: str) -> bool:
+    """Take away Pulumi's lock of a job that is gone; whether there was one.
+
+    While its owner is alive it stays, and whoever comes is refused.
+
+    Raises OpsError when there is no such stack, or a lock cannot be read.
+    """
+    from ops.pulumi_lock import pulumi_locks
+
+    stack = Stack(name)
+    locks = pulumi_locks(stack)
+    dead = bool(locks) and not any(lock.alive() for lock in locks)
+    if dead:
+        stack.cancel()
+    return dead
 
 
 def failure(name: str, reason: FailedError) -> str:
@@ -129,11 +151,22 @@ def _comment(stack: Stack) -> str:
     )
 
 
+def _changed(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Change a stack, also when a job that is gone has left it locked."""
+    command = (*arguments, "--stack", name)
+    done = _pulumi(*command)
+    if done.returncode != 0 and LOCKED in done.stdout and free(name):
+        return _pulumi(*command)
+    return done
+
+
 def _demand(*arguments: str) -> None:
-    done = _pulumi(*arguments)
+    _succeeded(_pulumi(*arguments), " ".join(arguments[:2]))
+
+
+def _succeeded(done: subprocess.CompletedProcess[str], what: str) -> None:
     if done.returncode != 0:
-        said = redact(_end(done.stdout))
-        raise FailedError(f"pulumi {' '.join(arguments[:2])}: {said}")
+        raise FailedError(f"pulumi {what}: {redact(_end(done.stdout))}")
 
 
 def _pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from ops.cli import app
 from tests.github import FakeGitHub, serving
+from tests.unit.ops.fakes import FakeStack
 
 ACCOUNT = "210987654321"
 URN = "urn:pulumi:staging::stromhaltig::aws:ec2/subnet:Subnet::app"
@@ -375,13 +377,76 @@ class TestReview:
         asked = pulumi(stack_ls=[], stack_select="", stack_tag="", up=full)
         done = run("review", "up", "--pull-request", "9", "--output", "said.md")
         assert done.exit_code == 1
-        assert "pulumi up --yes: error: quota of [account] is full" in done.output
+        assert "pulumi up: error: quota of [account] is full" in done.output
         said = (job / "said.md").read_text()
         assert "`pr-9` is not up:" in said
         assert "error: quota of [account] is full" in said
         # Half of it may be there: the reaper has to find it.
         tagged = [line for line in asked() if line.startswith("stack tag set")]
         assert tagged[0].startswith("stack tag set purpose review --stack pr-9")
+
+
+class TestLockedReviews:
+    LOCKED: ClassVar = (255, "error: the stack is currently locked by 1 lock(s)")
+    DOWN = ("review", "down", "--pull-request", "9")
+
+    def test_what_a_job_that_is_gone_left_locked_is_freed(
+        self, pulumi, monkeypatch
+    ) -> None:
+        asked = pulumi(destroy=self.LOCKED)
+        freed: list[str] = []
+
+        def free(name: str) -> bool:
+            freed.append(name)
+            pulumi(destroy="gone")
+            return True
+
+        monkeypatch.setattr("ops.ci.environments.free", free)
+        done = run(*self.DOWN)
+        assert done.exit_code == 0, done.output
+        assert freed == ["pr-9"]
+        assert len(asked()) == 2
+
+    def test_what_a_job_works_on_is_left_to_it(self, pulumi, monkeypatch) -> None:
+        asked = pulumi(destroy=self.LOCKED)
+        monkeypatch.setattr("ops.ci.environments.free", lambda name: False)
+        done = run(*self.DOWN)
+        assert done.exit_code == 1
+        assert "is currently locked" in done.output
+        assert len(asked()) == 1
+
+    @pytest.fixture
+    def locked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """Let there be `pr-9`, locked by a process of a machine since some hours."""
+        stack = FakeStack(tmp_path)
+        stack.name = "pr-9"
+        stack.cancelled = False
+        stack.cancel = lambda: setattr(stack, "cancelled", True)
+        monkeypatch.setattr("ops.ci.environments.Stack", lambda name: stack)
+
+        def locked(hours: float) -> FakeStack:
+            folder = stack.folder / ".pulumi/locks/organization/stromhaltig/pr-9"
+            folder.mkdir(parents=True)
+            since = datetime.now(UTC) - timedelta(hours=hours)
+            lock = {"pid": 1, "username": "runner", "hostname": "elsewhere"}
+            (folder / "1b2c.json").write_text(
+                json.dumps({**lock, "timestamp": since.isoformat()})
+            )
+            return stack
+
+        return locked
+
+    def test_a_lock_of_long_ago_is_taken_away(self, locked) -> None:
+        stack = locked(hours=2)
+        done = run("review", "unlock", "--pull-request", "9")
+        assert (done.exit_code, done.stderr) == (0, "pr-9 is free.\n")
+        assert stack.cancelled
+
+    def test_a_lock_of_now_stays(self, locked) -> None:
+        stack = locked(hours=0.1)
+        done = run("review", "unlock", "--pull-request", "9")
+        assert (done.exit_code, done.stderr) == (0, "pr-9 is left as it is.\n")
+        assert not stack.cancelled
 
 
 class TestRoomForReviews:

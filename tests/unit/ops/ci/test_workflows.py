@@ -228,6 +228,16 @@ def test_an_environment_that_does_not_come_up_is_told() -> None:
     assert told["if"] == "hashFiles('review.md') != ''"
 
 
+@pytest.mark.parametrize(
+    ("file", "job"),
+    [("deploy-stack", "deploy"), ("review", "up"), ("review", "down")],
+)
+def test_a_change_that_is_cancelled_leaves_no_lock(file: str, job: str) -> None:
+    steps = load(ROOT / f".github/workflows/{file}.yml")["jobs"][job]["steps"]
+    [freeing] = [s["run"] for s in steps if s.get("if") == "cancelled()"]
+    assert "unlock" in freeing
+
+
 def test_an_image_that_comes_too_late_makes_no_environment() -> None:
     """Closing destroys it while the image of a former push is being built."""
     up = load(ROOT / ".github/workflows/review.yml")["jobs"]["up"]
