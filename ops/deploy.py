@@ -214,12 +214,19 @@ class _Deployment:
     def _failed(self, error: RollOutError, former: str | None) -> None:
         complain(str(error))
         now = "The old version serves." if error.rolled_back else ""
+        asked = self.image or delivery.image_setting(self.stack).ref
+        remedy = f"Look at it: stromhaltig status --stack {self.stack.name}"
+        if error.moved and former is not None and former == asked:
+            former = None
+            remedy = (
+                "The image is the one of before, so there is none to go back to: take "
+                "back what else changed in the stack file, and deploy that: "
+                f"stromhaltig deploy --stack {self.stack.name}"
+            )
         if not error.moved or former is None or not self._goes_back(former):
             _tell(f"Deployment of {self.stack.name} failed. {now}".strip())
-            raise FailedError(
-                f"Not deployed. {now} Look at it: stromhaltig status --stack "
-                f"{self.stack.name}"
-            ) from None
+            why = " ".join(filter(None, ["Not deployed.", now, remedy]))
+            raise FailedError(why) from None
         try:
             delivery.go_back(self.stack, self.steps, former, self.health_url)
         except RollOutError:

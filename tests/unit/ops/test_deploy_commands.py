@@ -319,6 +319,16 @@ def test_what_fails_stays_when_told_so(scene):
     assert "stromhaltig status --stack staging" in done.stderr
 
 
+def test_another_setting_is_not_taken_back_by_the_image_of_before(scene):
+    scene.platform.verdicts = [ROLLED_BACK]
+    done = scene.deploy()
+    assert done.exit_code == 1
+    assert "The old version serves. The image is the one of before" in done.stderr
+    assert "take back what else changed in the stack file" in done.stderr
+    assert len(scene.stack.ups) == 1
+    assert scene.told == ["Deployment of staging failed. The old version serves."]
+
+
 def test_a_stack_that_builds_its_image_goes_on_building_after_a_failure(scene):
     scene.stack.config = {"image.context": "app"}
     scene.platform.verdicts = [ROLLED_BACK]
