@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 from ops.common import Steps
-from ops.errors import FailedError, OpsError
+from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.packing import packed, unpacked
 from ops.shelf import (
     NO_BACKUP,
@@ -104,6 +104,13 @@ class Uploads(Protocol):
         """
 
 
+class Unarchiver(Protocol):
+    """Who puts the files of an archive back without us: a platform, by a job."""
+
+    def unarchive(self, name: str, sha256: str, *, replace: bool) -> str | None:
+        """As `Platform.unarchive`."""
+
+
 @dataclass(frozen=True)
 class Inspected:
     """What was found by reading an archive to its end."""
@@ -182,18 +189,31 @@ def examine(store: Store, archive: Archive) -> Inspected:
 
 
 def restore(
-    store: Store, archive: Archive, uploads: Uploads, steps: Steps, *, replace: bool
+    store: Store,
+    archive: Archive,
+    uploads: Uploads,
+    steps: Steps,
+    *,
+    replace: bool,
+    platform: Unarchiver | None = None,
 ) -> Inspected:
     """Put the files of an archive back.
 
     replace: whether files that are not in it go.
+    platform: does it where it has a job for that; else it is done from here.
 
     Raises DamagedError before anything is touched when the archive is no good.
     """
     with steps.step("examine archive") as facts:
         found = examine(store, archive)
         facts.append(str(found))
-    with steps.step("restore"):
+    with steps.step("restore") as facts:
+        if platform:
+            with suppress(NotOfferedError):
+                kept = platform.unarchive(archive.name, found.sha256, replace=replace)
+                if kept:
+                    facts.append(f"what was replaced is kept there: {kept}")
+                return found
         uploads.write_uploads(_again(store, archive, found), replace)
     return found
 
@@ -302,8 +322,7 @@ class Directory:
         """
         now = datetime.now(UTC)
         loading = self._beside(f"loading-{now:{_STAMP}}")
-        for left in self._folder.parent.glob(f"{self._folder.name}.loading-*"):
-            shutil.rmtree(left)
+        self._clean_up()
         try:
             with told(str(self._folder), "The files are as they were"):
                 loading.mkdir(mode=0o700, parents=True)
@@ -317,6 +336,21 @@ class Directory:
                     _merge(loading, self._folder, before)
         finally:
             shutil.rmtree(loading, ignore_errors=True)
+
+    def _clean_up(self) -> None:
+        """Remove what a killed run has left; if it had begun to exchange, go back."""
+        for left in self._all_beside("loading-"):
+            aside = [
+                path
+                for path in self._all_beside("before-")
+                if _stamp(path) >= _stamp(left)
+            ]
+            if aside and not self._folder.exists():
+                aside[0].rename(self._folder)
+            shutil.rmtree(left)
+
+    def _all_beside(self, what: str) -> list[Path]:
+        return sorted(self._folder.parent.glob(f"{self._folder.name}.{what}*"))
 
     def _before(self, at: datetime) -> Path:
         """A free name for what is replaced now."""
@@ -338,6 +372,10 @@ class Directory:
         stream.finish()
         if self._folder.exists():
             _belong_alike(loading, self._folder.stat())
+
+
+def _stamp(path: Path) -> str:
+    return path.name.rpartition("-")[2]
 
 
 def _exchange(folder: Path, new: Path, before: Path) -> None:

@@ -167,7 +167,14 @@ def restore(
     steps = Steps()
     with place.operation("files restore", {"archive": found.name}):
         before = _back_up(place, steps).name if safety else None
-        done = put_back(place.store, found, place.uploads, steps, replace=replace)
+        done = put_back(
+            place.store,
+            found,
+            place.uploads,
+            steps,
+            replace=replace,
+            platform=place.platform,
+        )
     say(f"Restored {done.files:,} files of {found.name}.")
     if before:
         say(

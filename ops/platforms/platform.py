@@ -190,6 +190,16 @@ class Platform(Protocol):
         NotOfferedError where archives are made from here, of `read_uploads()`.
         """
 
+    def unarchive(self, name: str, sha256: str, *, replace: bool) -> str | None:
+        """Have the platform's own job put the files of an archive back.
+
+        name: in `backups()`. sha256: what it must be. replace: whether files that are
+        not in it go.
+
+        Returns where, on the platform, what was replaced is kept, if anything was.
+        NotOfferedError where it is done from here, by `write_uploads()`.
+        """
+
     def read_uploads(self) -> Iterator[bytes]:
         """The uploaded files, as a tar archive that is not packed."""
 

@@ -254,6 +254,10 @@ class Railway:
         """Refused: the stack has no job on Railway that archives."""
         self._refuse_uploads()
 
+    def unarchive(self, name: str, sha256: str, *, replace: bool) -> str | None:
+        """Refused, likewise."""
+        self._refuse_uploads()
+
     def read_uploads(self) -> Iterator[bytes]:
         """Refused: only the app's container has the volume."""
         self._refuse_uploads()

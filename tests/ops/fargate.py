@@ -74,7 +74,7 @@ class Fargate:
         images: frozenset[str] | None = None,
     ) -> None:
         self._folder = folder
-        self._environment = environment
+        self.environment = dict(environment)
         self._images = images
         session = boto3.Session()
         self._ecs, self._logs = session.client("ecs"), session.client("logs")
@@ -205,7 +205,7 @@ class Fargate:
             one["name"]: self._secret(one["valueFrom"])
             for one in container.get("secrets", ())
         }
-        return {**passed, **plain, **secret, **self._environment}
+        return {**passed, **plain, **secret, **self.environment}
 
     def _secret(self, reference: str) -> str:
         """Value of `ARN:::VERSION`."""

@@ -8,6 +8,7 @@ roll-outs above all, is tested with recorded answers (`tests/unit/ops/platforms`
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -18,13 +19,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 import typer
 from botocore.exceptions import ClientError, ConnectTimeoutError
+from typer.testing import CliRunner, Result
 
+from ops.cli import app
 from ops.common import FAILED, reported
 from ops.database.address import Address
 from ops.errors import FailedError, OpsError
@@ -58,6 +62,20 @@ def fargate(aws: Recorded, empty: Address, monkeypatch) -> Iterator[Fargate]:
     monkeypatch.setenv("STROMHALTIG_TASK_SECONDS", "60")
     with Fargate(APP, {"DATABASE_URL": empty.url}).serving(aws) as fargate:
         yield fargate
+
+
+@pytest.fixture
+def uploads(
+    fargate: Fargate, stack: Stack, platform: Aws, tmp_path: Path
+) -> Iterator[Path]:
+    """Uploads that tasks see; what is archived of them is gone afterwards."""
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "report.pdf").write_bytes(b"%PDF")
+    fargate.environment["UPLOAD_DIR"] = str(tmp_path / "uploads")
+    with opened(stack.outputs["backups"]):
+        yield tmp_path / "uploads"
+        for entry in platform.backups().entries("uploads/"):
+            platform.backups().delete(entry.name)
 
 
 def families() -> list[str]:
@@ -279,22 +297,48 @@ class TestTasks:
         assert again != name
         assert b"CREATE TABLE public.users" in dump
 
-    def test_the_apps_own_job_archives_the_uploads(
-        self, aws, stack, platform, monkeypatch, tmp_path
-    ):
-        node()
-        monkeypatch.setattr(tasks, "POLL_SECONDS", 0.2)
-        (tmp_path / "report.pdf").write_bytes(b"%PDF")
-        with (
-            Fargate(APP, {"UPLOAD_DIR": str(tmp_path)}).serving(aws),
-            opened(stack.outputs["backups"]),
-        ):
-            name = platform.archive()
-            content = b"".join(platform.backups().read(name))
-            platform.backups().delete(name)
+    def test_the_apps_own_job_archives_the_uploads(self, uploads, platform):
+        name = platform.archive()
+        content = b"".join(platform.backups().read(name))
         assert name.startswith("uploads/")
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             assert any("report.pdf" in member for member in archive.getnames())
+
+    def test_the_apps_own_job_puts_files_of_an_archive_back(self, uploads, platform):
+        name = platform.archive()
+        digest = hashlib.sha256(b"".join(platform.backups().read(name))).hexdigest()
+        (uploads / "report.pdf").write_bytes(b"overwritten")
+        (uploads / "newer").write_bytes(b"newer")
+        merged = platform.unarchive(name, digest, replace=False)
+        assert (uploads / "report.pdf").read_bytes() == b"%PDF"
+        assert (uploads / "newer").exists()
+        assert merged is not None
+        assert Path(merged, "report.pdf").read_bytes() == b"overwritten"
+        replaced = platform.unarchive(name, digest, replace=True)
+        assert not (uploads / "newer").exists()
+        assert replaced is not None
+        assert Path(replaced, "newer").read_bytes() == b"newer"
+        with pytest.raises(FailedError, match="its SHA-256 is another"):
+            platform.unarchive(name, "0" * 64, replace=True)
+        assert (uploads / "report.pdf").read_bytes() == b"%PDF"
+
+    def test_files_are_backed_up_and_restored_by_commands(
+        self, uploads, stack, platform
+    ):
+        def run(*arguments: str) -> Result:
+            line = ["files", *arguments, "--stack", stack.name]
+            ran = CliRunner().invoke(app, line)
+            assert ran.exit_code == 0, ran.output
+            return ran
+
+        name = run("backup").stdout.strip()
+        (uploads / "report.pdf").write_bytes(b"overwritten")
+        restored = run("restore", name, "--yes")
+        assert (uploads / "report.pdf").read_bytes() == b"%PDF"
+        assert f"kept there: {uploads}/.before-" in restored.stderr
+        # What was there before was archived, too.
+        listed = [one["name"] for one in json.loads(run("list", "--json").stdout)]
+        assert len(listed) == 2
 
     def test_a_dump_of_an_empty_database_fails_with_the_jobs_words(
         self, fargate, platform

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -69,6 +70,13 @@ class Platform(FakePlatform):
         self.backups().put("uploads/20261129T023000Z-uploads.tar.gz", [packed])
         return "uploads/20261129T023000Z-uploads.tar.gz"
 
+    def unarchive(self, name: str, sha256: str, *, replace: bool) -> str | None:
+        self._demand_jobs()
+        packed = b"".join(self.backups().read(name))
+        assert hashlib.sha256(packed).hexdigest() == sha256
+        Directory(self.uploads).write_uploads([gzip.decompress(packed)], replace)
+        return "/app/uploads/.before-20261129T023000Z"
+
     def _demand_jobs(self) -> None:
         if not self.has_jobs:
             raise NotOfferedError("No jobs here.")
@@ -81,6 +89,7 @@ class Platform(FakePlatform):
         return Directory(self.uploads).read_uploads()
 
     def write_uploads(self, chunks: Iterable[bytes], replace: bool = False) -> None:
+        assert not self.has_jobs
         Directory(self.uploads).write_uploads(chunks, replace)
 
     def snapshots(self) -> list[Snapshot]:
@@ -270,9 +279,10 @@ def test_uploads_of_a_stack(platform: Platform, has_jobs: bool) -> None:
     (archive,) = archives(platform.backups()).all()
     assert (archive.name, bool(archive.manifest)) == (name, True)
     (platform.uploads / "report").write_text("second")
-    run(
+    ran = run(
         "files", "restore", name, "--replace", "--yes-replace", "staging", "--no-safety"
     )
+    assert ("kept there: /app/uploads/.before-20261129" in ran.stderr) is has_jobs
     assert (platform.uploads / "report").read_text() == "first"
     commands = [act.command for act in acts(platform.stack.records, 10)]
     assert commands == ["files restore", "files backup"]

@@ -79,7 +79,7 @@ export class Restoration {
    * Put in place what was loaded.
    *
    * @param replace whether other files go.
-   * @returns the name of what keeps the files that were replaced, if any were.
+   * @returns where the files are kept that were replaced, if any were.
    */
   async commit(replace: boolean): Promise<string | undefined> {
     await rename(this.loading, replace ? this.replacing : this.merging);
@@ -92,8 +92,8 @@ export class Restoration {
       await rename(this.replacing, this.merging);
     }
     await this.moveIn();
-    const kept = (await look(this.before)) && (await this.freeName());
-    if (kept !== undefined) await rename(this.before, path.join(this.directory, kept));
+    const kept = (await look(this.before)) && (await this.freePlace());
+    if (kept !== undefined) await rename(this.before, kept);
     await rm(this.work, { recursive: true });
     return kept;
   }
@@ -153,9 +153,9 @@ export class Restoration {
     }
   }
 
-  private async freeName(at = new Date()): Promise<string> {
-    const name = KEPT + stamp(at);
-    return (await look(path.join(this.directory, name))) ? this.freeName(new Date(at.getTime() + 1000)) : name;
+  private async freePlace(at = new Date()): Promise<string> {
+    const place = path.join(this.directory, KEPT + stamp(at));
+    return (await look(place)) ? this.freePlace(new Date(at.getTime() + 1000)) : place;
   }
 }
 

@@ -6,13 +6,15 @@ throttled or got lost are tried again by botocore, slower and slower.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from contract import JOBS
 from ops.common import say
-from ops.errors import FailedError, NotOfferedError
+from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.platforms.aws import database, logs, measures, sessions, status, tasks
 from ops.platforms.aws.account import Account
 from ops.platforms.aws.maintenance import Maintenance
@@ -38,6 +40,12 @@ __all__ = ["Aws"]
 
 ARCHIVES = "uploads/"
 """Where the job `archive` puts what it makes, in the bucket of backups."""
+
+_AWS_BACKUP = (
+    "use AWS Backup, which restores single files, too: https://docs.aws.amazon.com/"
+    "aws-backup/latest/devguide/restoring-efs.html"
+)
+"""What else there is for uploads."""
 
 
 class Aws:
@@ -121,38 +129,65 @@ class Aws:
 
     def archive(self) -> str:
         """Run the job `archive`, likewise."""
-        return self._made_by("archive", ARCHIVES, "AWS Backup keeps the file system")
+        return self._made_by("archive", ARCHIVES, _AWS_BACKUP)
+
+    def unarchive(self, name: str, sha256: str, *, replace: bool) -> str | None:
+        """Run the job `unpack`, of which there is one at a time."""
+        definition = tasks.job(self._account, "unpack", _AWS_BACKUP)
+        if not name.startswith(ARCHIVES):
+            where = self.backups().where
+            raise OpsError(
+                f"The job `unpack` reads {where(ARCHIVES)} only, and the archive is "
+                f"{where(name)}: copy it there"
+            )
+        tasks.demand_none(self._account, definition)
+        (own,) = (job.command for job in JOBS if job.name == "unpack")
+        options = [f"--sha256={sha256}", *(["--replace"] if replace else [])]
+        return _kept(
+            self._run(
+                "unpack", definition, [*own, name.removeprefix(ARCHIVES), *options]
+            )
+        )
 
     def _made_by(self, job: str, prefix: str, alternative: str) -> str:
         definition = tasks.job(self._account, job, alternative)
         before = {entry.name for entry in self.backups().entries(prefix)}
-        ended = tasks.run(self._account, definition)
-        output = "\n".join(ended.lines[-20:])
-        if ended.code:
-            raise FailedError(
-                f"The job `{job}` ended with exit code {ended.code}:\n{output}"
-            )
+        lines = self._run(job, definition)
         made = [e for e in self.backups().entries(prefix) if e.name not in before]
         if not made:
             raise FailedError(
                 f"The job `{job}` ended well, but nothing new is in "
-                f"{self.backups().where(prefix)}:\n{output}"
+                f"{self.backups().where(prefix)}:\n{_end_of(lines)}"
             )
         return max(made, key=lambda entry: entry.modified).name
 
+    def _run(
+        self, job: str, definition: str, command: Sequence[str] = ()
+    ) -> Sequence[str]:
+        """Run a job to its good end; what it printed."""
+        ended = tasks.run(self._account, definition, command=command)
+        if ended.code:
+            raise FailedError(
+                f"The job `{job}` ended with exit code {ended.code}:\n"
+                f"{_end_of(ended.lines)}"
+            )
+        return ended.lines
+
     def read_uploads(self) -> Iterator[bytes]:
         """Refused: they are on a file system that only tasks reach."""
+        tasks.job(self._account, "archive", _AWS_BACKUP)
         raise NotOfferedError(
-            "On AWS the job `archive` reads the uploads: stromhaltig files backup"
+            "On AWS the job `archive` reads the uploads, for the stack's own bucket: "
+            "leave out --store"
         )
 
     def write_uploads(self, chunks: Iterable[bytes], replace: bool = False) -> None:
-        """Refused, likewise; AWS Backup restores single files, or all."""
+        """Refused, likewise."""
+        tasks.job(self._account, "unpack", _AWS_BACKUP)
         raise NotOfferedError(
-            "On AWS uploads are restored by AWS Backup, also single files, into the "
-            "file system itself: https://docs.aws.amazon.com/aws-backup/latest/"
-            "devguide/restoring-efs.html. An archive of the bucket is unpacked in a "
-            "container: stromhaltig exec"
+            "On AWS the job `unpack` writes the uploads, from the stack's own bucket: "
+            f"copy the archive to {self.backups().where(ARCHIVES)} and leave out "
+            "--store"
         )
 
     def scratch(
@@ -190,3 +225,17 @@ class Aws:
     @property
     def _maintenance(self) -> Maintenance:
         return Maintenance(self._account)
+
+
+def _end_of(lines: Sequence[str]) -> str:
+    return "\n".join(lines[-20:])
+
+
+def _kept(lines: Sequence[str]) -> str | None:
+    """Where the job `unpack` says that it keeps what it replaced."""
+    for line in lines:
+        with suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict) and record.get("kept"):
+                return str(record["kept"])
+    return None

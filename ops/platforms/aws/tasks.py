@@ -367,18 +367,50 @@ def _derived(account: Account, image: str | None) -> Iterator[str]:
             ecs.deregister_task_definition(taskDefinition=made)
 
 
+_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "dump": {"jobs": "backups"},
+    "archive": {"jobs": "backups", "uploads": "uploads"},
+    "unpack": {"jobs": "backups", "uploads": "uploads"},
+}
+"""Job to the settings that it takes, each with an output that is null without it."""
+
+
 def job(account: Account, name: str, alternative: str) -> str:
     """Task definition of a job of the app.
 
-    Raises NotOfferedError, naming the alternative, when the stack has none.
+    Raises NotOfferedError, naming the setting and the alternative, when the stack has
+    none.
     """
     jobs: Mapping[str, str] = account["jobs"] or {}
-    if name not in jobs:
-        raise NotOfferedError(
-            f"Stack {account.stack} has no job `{name}`: set `stromhaltig:jobs: {{}}` "
-            f"and deploy, or {alternative}"
+    if name in jobs:
+        return jobs[name]
+    off = [
+        f"`stromhaltig:{setting}: {{}}`"
+        for setting, output in _SETTINGS[name].items()
+        if account[output] is None
+    ]
+    remedy = (
+        f"set {' and '.join(off)} and deploy"
+        if off
+        else "deploy anew, with no `off` for it in `stromhaltig:jobs`"
+    )
+    raise NotOfferedError(
+        f"Stack {account.stack} has no job `{name}`: {remedy}, or {alternative}"
+    )
+
+
+def demand_none(account: Account, definition: str) -> None:
+    """Raise FailedError while a task of this family runs, whoever started it.
+
+    One whose starter was killed goes on.
+    """
+    family = short(definition).partition(":")[0]
+    for task in described(account, "RUNNING", family=family):
+        raise FailedError(
+            f"Task {short(task['taskArn'])} of {family} still runs, started by "
+            f"{task.get('startedBy', 'somebody')}. Wait for its end, or stop it: aws "
+            f"ecs stop-task --cluster {account['cluster']} --task {task['taskArn']}"
         )
-    return jobs[name]
 
 
 def running_app(account: Account) -> tuple[Any, Any] | None:

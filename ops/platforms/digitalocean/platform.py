@@ -232,6 +232,10 @@ class DigitalOcean:
         """Refused: there is no disk to archive."""
         self._refuse_uploads()
 
+    def unarchive(self, name: str, sha256: str, *, replace: bool) -> str | None:
+        """Refused, likewise."""
+        self._refuse_uploads()
+
     def read_uploads(self) -> Iterator[bytes]:
         """Refused: there is no disk to read."""
         self._refuse_uploads()

@@ -197,6 +197,10 @@ class DockerHost:
         """Refused, for the same reason as `dump`."""
         raise NotOfferedError("On a Docker host archives are made from here.")
 
+    def unarchive(self, name: str, sha256: str, *, replace: bool) -> str | None:
+        """Refused, likewise."""
+        raise NotOfferedError("On a Docker host archives are unpacked from here.")
+
     def read_uploads(self) -> Iterator[bytes]:
         """The uploaded files, as a tar archive."""
         return volumes.read_uploads(

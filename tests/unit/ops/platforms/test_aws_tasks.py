@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from ops.errors import FailedError, NotOfferedError
+from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.platforms.aws import Aws
 from ops.platforms.platform import Ended
 from tests.ops.aws_stack import CLUSTER, FAMILY, NEW, PLACE, Clock, DeployedStack
@@ -295,6 +297,92 @@ def test_a_stack_without_jobs_names_what_else_there_is(aws, clock):
         Aws(stack).dump()
     with pytest.raises(NotOfferedError, match="take a snapshot"):
         Aws(stack).backups()
+
+
+@pytest.fixture
+def restoring(aws, clock):
+    """A stack with uploads, whose job `unpack` ends well."""
+    stack = DeployedStack()
+    stack.outputs |= {"jobs": {"unpack": f"{FAMILY}-unpack:4"}, "uploads": "fs-1"}
+    aws.on("ecs.ListTasks", {"taskArns": []})
+    aws.on("ecs.DescribeTasks", task("STOPPED", exitCode=0))
+    return Aws(stack)
+
+
+@pytest.mark.parametrize(("replace", "more"), [(False, []), (True, ["--replace"])])
+def test_uploads_are_restored_by_a_job_that_is_told_which_archive(
+    aws, restoring, replace, more
+):
+    kept = {"level": "info", "kept": "/app/uploads/.before-20261129T023000Z"}
+    log(aws, ["> npm", "{no json", json.dumps(kept)])
+    found = restoring.unarchive("uploads/2.tar.gz", "abc", replace=replace)
+    assert found == "/app/uploads/.before-20261129T023000Z"
+    (run,) = aws.asked("ecs.RunTask")
+    assert run["taskDefinition"] == f"{FAMILY}-unpack:4"
+    (override,) = run["overrides"]["containerOverrides"]
+    assert override["command"] == [
+        *("npm", "run", "job:unpack", "--", "2.tar.gz", "--sha256=abc"),
+        *more,
+    ]
+
+
+def test_a_restore_that_replaced_nothing_keeps_nothing(aws, restoring):
+    log(aws, [json.dumps({"msg": "Restored the uploads", "files": 3})])
+    assert restoring.unarchive("uploads/2.tar.gz", "abc", replace=False) is None
+
+
+def test_a_restore_that_failed_shows_its_last_lines(aws, restoring):
+    aws.on("ecs.DescribeTasks", task("STOPPED", exitCode=1))
+    log(aws, ["The files are as they were"])
+    with pytest.raises(FailedError, match="`unpack` ended with exit code 1:\nThe file"):
+        restoring.unarchive("uploads/2.tar.gz", "abc", replace=False)
+
+
+def test_only_one_restore_runs_whoever_started_it(aws, restoring):
+    aws.on("ecs.ListTasks", {"taskArns": [TASK]})
+    aws.on("ecs.DescribeTasks", task("RUNNING"))
+    with pytest.raises(FailedError, match=f"{ID} of stromhaltig-test-unpack still"):
+        restoring.unarchive("uploads/2.tar.gz", "abc", replace=False)
+    assert aws.asked("ecs.ListTasks")[0]["family"] == "stromhaltig-test-unpack"
+    assert not aws.asked("ecs.RunTask")
+
+
+def test_an_archive_that_the_job_may_not_read_is_refused(aws, restoring):
+    with pytest.raises(OpsError, match=r"backups/files/2\.tar\.gz: copy it there"):
+        restoring.unarchive("files/2.tar.gz", "abc", replace=False)
+    assert not aws.asked("ecs.RunTask")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "says"),
+    [
+        ({"backups": None, "uploads": "fs-1"}, "set `stromhaltig:jobs: {}` and deploy"),
+        ({"uploads": None}, "set `stromhaltig:uploads: {}` and deploy"),
+        (
+            {"backups": None, "uploads": None},
+            "set `stromhaltig:jobs: {}` and `stromhaltig:uploads: {}` and deploy",
+        ),
+        ({"uploads": "fs-1"}, "deploy anew, with no `off` for it"),
+    ],
+)
+def test_a_stack_without_the_job_names_the_setting_that_is_off(outputs, says):
+    stack = DeployedStack()
+    stack.outputs |= {"jobs": {}, **outputs}
+    platform = Aws(stack)
+    for refused in (
+        platform.archive,
+        platform.read_uploads,
+        lambda: platform.unarchive("uploads/2.tar.gz", "abc", replace=False),
+        lambda: platform.write_uploads([]),
+    ):
+        with pytest.raises(NotOfferedError, match=re.escape(says)) as refusal:
+            refused()
+        assert "AWS Backup" in str(refusal.value)
+
+
+def test_archives_of_another_store_are_no_jobs_work(restoring):
+    with pytest.raises(NotOfferedError, match="leave out --store"):
+        restoring.write_uploads([])
 
 
 def listing(*names: str) -> dict[str, Any]:
