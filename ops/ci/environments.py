@@ -107,7 +107,8 @@ def free(name: str) -> bool:
 
 def failure(name: str, reason: FailedError) -> str:
     """What the pull request is told when its environment did not come up."""
-    return redact(f"{TITLE}\n\n{code(name)} is not up:\n\n{block(str(reason))}")
+    said = f"{code(name)} could not be brought up to date:\n\n{block(str(reason))}"
+    return redact(f"{TITLE}\n\n{said}")
 
 
 def _demand_room(name: str, file: Path) -> None:

@@ -379,7 +379,7 @@ class TestReview:
         assert done.exit_code == 1
         assert "pulumi up: error: quota of [account] is full" in done.output
         said = (job / "said.md").read_text()
-        assert "`pr-9` is not up:" in said
+        assert "`pr-9` could not be brought up to date:" in said
         assert "error: quota of [account] is full" in said
         # Half of it may be there: the reaper has to find it.
         tagged = [line for line in asked() if line.startswith("stack tag set")]
