@@ -156,7 +156,11 @@ def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
         except FailedError as error:
             raise _explained(stack, before, error) from None
         except KeyboardInterrupt:
-            say("The update stopped half-way. Deploy again, or: stromhaltig rollback")
+            say(
+                "The update stopped half-way. To finish it, run the same command "
+                "again; to have what the stack file names: stromhaltig deploy --stack "
+                f"{stack.name}"
+            )
             raise
     with steps.step("roll-out") as facts:
         verdict = judged(stack, platform_of(stack), before)

@@ -330,7 +330,9 @@ def rollback(
     steps = Steps()
     opened = Stack(stack)
     known = releases.releases(opened.records)
-    target = releases.find(known, release)
+    platform = delivery.current_platform(opened)
+    now = platform.running() if platform else None
+    target = releases.find(known, release, running=now.image if now else None)
     newer = releases.between(known, target)
     lines = _way_back(opened, target, newer, undo_migrations=undo_migrations)
     _demand_reversible(newer, undone=undo_migrations, kept=keep_schema)
@@ -353,7 +355,6 @@ def rollback(
     confirm(f"Go back to {target.label} in {stack}?", yes=yes)
     began = time.monotonic()
     with operation(opened, "rollback", {"to": target.label}) as (held, act):
-        platform = delivery.current_platform(opened)
         if platform is None:
             raise OpsError(f"Stack {stack} is not deployed. Nothing was done.")
         if releases.releases(opened.records) != known:

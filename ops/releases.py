@@ -62,15 +62,18 @@ def record(records: Store, release: Release) -> Release:
         number += 1
 
 
-def find(known: list[Release], wanted: str | None) -> Release:
+def find(
+    known: list[Release], wanted: str | None, *, running: str | None = None
+) -> Release:
     """The release that is meant: by label, number, digest or revision.
 
-    wanted: None for the one before the newest.
+    wanted: None for the one before the one that runs. running: its image, if known: it
+    may be none that was recorded.
 
     Raises OpsError, naming the nearest, when there is none or several.
     """
     if wanted is None:
-        others = _before(known)
+        others = _before(known, running)
         if not others:
             raise OpsError(
                 "There is no release before the one that runs. Releases are recorded "
@@ -93,14 +96,18 @@ def find(known: list[Release], wanted: str | None) -> Release:
     return meant[0]
 
 
-def _before(known: list[Release]) -> list[Release]:
+def _before(known: list[Release], running: str | None) -> list[Release]:
     """The releases of another image that ran before the one that runs.
 
     After going back, that is before the one gone back to: what was left is no way back.
+    When an image runs that is not the newest recorded, such as after a deployment that
+    was killed, the newest recorded is the one before.
     """
     if not known:
         return []
     newest = known[0]
+    if running and running != newest.image:
+        return [r for r in known if r.image != running]
     began = newest.back or newest.number
     return [r for r in known if r.number < began and r.image != newest.image]
 

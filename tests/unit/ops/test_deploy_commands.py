@@ -368,6 +368,13 @@ def test_a_rollback_goes_through_the_program_and_is_a_release(twice):
     assert twice.image == image("a")
 
 
+def test_without_a_name_it_goes_back_from_what_was_not_recorded(twice):
+    """A deployment of c that was killed, or whose outcome nobody knows."""
+    twice.stack.outputs["release"] = image("c")
+    assert twice.run("rollback", "--yes").exit_code == 0
+    assert twice.stack.ups[-1]["image.ref"] == image("b")
+
+
 def test_a_fast_one_switches_first(twice):
     assert twice.run("rollback", "r1", "--fast", "--yes").exit_code == 0
     assert twice.platform.switched == [f"revision:{image('a')}"]

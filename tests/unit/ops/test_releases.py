@@ -86,6 +86,13 @@ def test_the_one_before_is_not_the_one_that_was_left():
         find([release(3, "a", back=1), release(2, "b"), release(1, "a")], None)
 
 
+def test_the_one_before_what_nobody_recorded_is_the_newest():
+    known = [release(2, "b"), release(1, "a")]
+    assert find(known, None, running=image("c")).number == 2
+    assert find(known, None, running=image("b")).number == 1
+    assert find([release(1, "a")], None, running=image("c")).number == 1
+
+
 def test_an_unknown_release_names_the_nearest():
     with pytest.raises(OpsError, match=r'no release "r22"\. Did you mean "r2"'):
         find(KNOWN, "r22")
