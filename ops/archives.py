@@ -300,6 +300,8 @@ class Directory:
         not be read.
         """
         if not self._folder.is_dir():
+            self._clean_up()
+        if not self._folder.is_dir():
             raise OpsError(f"There is no folder {self._folder}")
         for path in self._paths():
             # What goes while we look was deleted in the app: nobody looks for it.

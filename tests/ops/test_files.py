@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -266,30 +268,135 @@ def test_one_that_changes_after_it_was_examined_replaces_nothing(
     assert not list(uploads.parent.glob("uploads.*-*"))
 
 
-def test_a_full_disk_leaves_the_files(uploads: Path, store: FolderStore) -> None:
-    """The limit of a file's size stands for the disk's: the error is alike."""
-    made = back_up(Directory(uploads), store, Steps())
-    before = described(uploads)
-    script = (
-        "import resource, signal, sys\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
-        "from ops.cli import app\n"
-        "app(sys.argv[1:])\n"
-    )
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", script, "files", "restore", made.name),
-            *("--yes", "--no-safety", *places(uploads, store)),
-        ],
+FULL = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+from ops.cli import app
+app(sys.argv[1:])
+"""
+"""The command on a full disk: the limit of a file's size stands for it."""
+
+KILLED = """
+import os, signal, sys
+from ops.cli import app
+folder, left = sys.argv[1], int(sys.argv[2])
+changes = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "open"}
+def audit(event, arguments):
+    global left
+    if event not in changes or not str(arguments[0]).startswith(folder):
+        return
+    if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        return
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(audit)
+app(sys.argv[3:])
+"""
+"""The command, killed for good before its Nth change of what is in a folder."""
+
+
+def in_a_process(
+    script: str, *arguments: str | Path
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
+    )
+
+
+def killed(folder: Path, change: int, *arguments: str) -> bool:
+    """Whether the command came to that change, and so was killed."""
+    done = in_a_process(KILLED, folder, str(change), "files", *arguments)
+    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
+    return done.returncode != 0
+
+
+def test_a_full_disk_leaves_the_files(uploads: Path, store: FolderStore) -> None:
+    made = back_up(Directory(uploads), store, Steps())
+    before = described(uploads)
+    done = in_a_process(
+        *(FULL, "files", "restore", made.name, "--yes", "--no-safety"),
+        *places(uploads, store),
     )
     assert done.returncode == 1, done.stderr
     assert "File too large. The files are as they were" in done.stderr
     assert described(uploads) == before
     assert not list(uploads.parent.glob("uploads.*-*"))
+
+
+def test_a_full_disk_leaves_the_archives(uploads: Path, store: FolderStore) -> None:
+    back_up(Directory(uploads), store, Steps())
+    before = described(Path(store.where()))
+    for command in (("backup",), ("restore", "latest", "--yes")):
+        done = in_a_process(FULL, "files", *command, *places(uploads, store))
+        assert done.returncode == 1, done.stderr
+        assert "File too large. There is no new backup" in done.stderr
+        assert described(Path(store.where())) == before
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Uploads with little in them, to be killed among at each step."""
+    folder = tmp_path / "uploads"
+    (folder / "in").mkdir(parents=True)
+    (folder / "in" / "report").write_text("old report")
+    (folder / "gone").write_text("old gone")
+    (folder / "link").symlink_to("gone")
+    return folder
+
+
+def test_a_backup_that_is_killed_at_any_moment_is_none_and_the_next_cleans_up(
+    few: Path, store: FolderStore
+) -> None:
+    uploaded = described(few)
+    for change in range(1, 100):
+        if not killed(Path(store.where()), change, "backup", *places(few, store)):
+            break
+        for one in archives(store).all():
+            examine(store, one)
+        made = run("backup", *places(few, store))
+        assert made.exit_code == 0, made.output
+        verified = [one for one in archives(store).all() if one.manifest]
+        assert made.stdout.strip() in {one.name for one in verified}
+        left = [path.name for path in Path(store.where()).rglob("*")]
+        assert not [name for name in left if name.endswith(".partial")]
+        assert described(few) == uploaded
+        shutil.rmtree(store.where())
+    assert change > 4
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_restore_that_is_killed_at_any_moment_loses_nothing_and_the_next_ends_it(
+    few: Path, store: FolderStore, replace: bool
+) -> None:
+    made = back_up(Directory(few), store, Steps())
+    archived = described(few)
+    options = ("--replace", "--yes-replace", "uploads") if replace else ("--yes",)
+    restore = ("restore", made.name, *options, *places(few, store))
+    for change in range(1, 100):
+        (few / "in" / "report").write_text("newer report")
+        (few / "gone").unlink()
+        (few / "newer").write_text("newer")
+        ended = not killed(few.parent, change, *restore, "--no-safety")
+        beside = [path for path in few.parent.glob("uploads*/**/*") if path.is_file()]
+        contents = {path.read_text() for path in beside}
+        assert contents >= {"newer report", "newer"}, f"lost before change {change}"
+        again = run(*restore)
+        assert again.exit_code == 0, again.output
+        left = described(few)
+        assert left.pop("newer", None) is None or not replace
+        assert left == archived
+        assert not list(few.parent.glob("uploads.loading-*"))
+        for kept in few.parent.glob("uploads.before-*"):
+            shutil.rmtree(kept)
+        (few / "newer").unlink(missing_ok=True)
+        if ended:
+            break
+    assert change > 6
 
 
 def test_a_folder_where_the_archive_has_a_file_is_told_of(
