@@ -15,6 +15,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
@@ -43,6 +44,11 @@ FORWARD = "AWS-StartPortForwardingSessionToRemoteHost"
 
 OPEN_SECONDS = 30.0
 """How long a tunnel may take to open."""
+
+KNOCK_SECONDS = 45.0
+"""How often somebody knocks at a tunnel's end. Systems Manager ends a session in which
+nothing passes for 20 minutes, or for as few as one where the account says so.
+"""
 
 REACH_SECONDS = 2.0
 """How long a server may take to answer that this machine may reach itself."""
@@ -170,7 +176,8 @@ def _forwarded(
             process = _started(account, program, session, asked, said)
             try:
                 _await_open(process, local, said, host)
-                yield local
+                with _used(local):
+                    yield local
             finally:
                 _end(process)
     finally:
@@ -217,6 +224,28 @@ def _await_open(
         raise FailedError(
             f"The tunnel to {host} did not open: {heard or 'the plugin says nothing'}"
         )
+
+
+@contextmanager
+def _used(local: int) -> Iterator[None]:
+    """Let something pass through a tunnel now and then during the block.
+
+    Whoever waits for a server that builds an index says nothing for long, and what TCP
+    itself keeps alive ends at the plugin.
+    """
+    over = threading.Event()
+
+    def knock() -> None:
+        while not over.wait(KNOCK_SECONDS):
+            reachable("127.0.0.1", local)
+
+    thread = threading.Thread(target=knock, name="tunnel", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

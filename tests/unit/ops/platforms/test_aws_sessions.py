@@ -189,6 +189,20 @@ def test_a_tunnel_leads_to_the_database_and_ends_with_the_block(
     assert not aws.asked("ecs.RunTask")
 
 
+def test_a_tunnel_through_which_nothing_passes_is_kept_open(
+    platform, plugin, monkeypatch
+):
+    """Systems Manager ends what is idle; a long CREATE INDEX says nothing."""
+    monkeypatch.setattr(sessions, "KNOCK_SECONDS", 0.02)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        plugin.install(monkeypatch, target=server.getsockname())
+        with platform.database():
+            for _ in range(4):  # the first is of whoever saw it open
+                server.accept()[0].close()
+    assert not [one for one in threading.enumerate() if one.name == "tunnel"]
+
+
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt, ValueError])
 def test_a_tunnel_ends_when_the_work_over_it_is_interrupted(
     aws, platform, plugin, monkeypatch, echo, trouble
