@@ -47,6 +47,8 @@ def unlock(stack: OfStackOption, yes: YesOption = False) -> None:
     with log.audited(opened.records, "unlock", {"holder": str(holder or "")}):
         lock.release_dead()
         if pulumi:
+            # Somebody may have begun since the question was asked.
+            demand_dead(pulumi_locks(opened))
             opened.cancel()
     say(
         f"Stack {stack} is free. What was interrupted may be half-done: stromhaltig "

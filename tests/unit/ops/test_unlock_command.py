@@ -38,7 +38,7 @@ def run(command: str, *arguments: str):
 
 def leave_pulumi_lock(stack: FakeStack, pid: int, host: str | None = None) -> None:
     folder = stack.folder / LOCKS
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     data = {
         "pid": pid,
         "username": "ada",
@@ -90,6 +90,19 @@ def test_pulumis_own_lock_goes_too(stack):
 def test_pulumis_own_lock_stays_while_it_works(stack):
     leave_pulumi_lock(stack, os.getpid())
     done = run("unlock", "--yes")
+    assert done.exit_code == 2
+    assert "Pulumi works on the state: ada" in done.stderr
+    assert stack.cancelled == []
+
+
+def test_a_lock_that_came_while_it_asked_stays(stack, monkeypatch):
+    leave_pulumi_lock(stack, ended_process())
+
+    def agree(question: str, *, yes: bool) -> None:
+        leave_pulumi_lock(stack, os.getpid())
+
+    monkeypatch.setattr("ops.unlock.confirm", agree)
+    done = run("unlock")
     assert done.exit_code == 2
     assert "Pulumi works on the state: ada" in done.stderr
     assert stack.cancelled == []
