@@ -78,6 +78,7 @@ def bootstrap(
                 f"Still not as it should be: {', '.join(left)}. AWS may need a moment; "
                 "run it again"
             )
+        say("Everything is there.")
     done = not (missing and dry_run)
     if as_json:
         print_json(_facts(foundation, github, done=done))

@@ -101,6 +101,7 @@ def test_it_makes_bucket_and_key_and_says_what_comes_next(calls):
     done = run()
 
     assert done.exit_code == 0, done.output
+    assert done.stderr.endswith("Everything is there.\n")
     assert done.stdout.splitlines() == [
         f"pulumi login 's3://{BUCKET}?region={REGION}&awssdk=v2'",
         *(
