@@ -303,7 +303,7 @@ def _show_measures(measures: Iterable[Measure]) -> None:
             Text(measure.state, _STYLES[measure.state]),
             Text(measure.name),
             Text(f"{value} {unit}".strip(), justify="right"),
-            Text(f"{side} {measure.limit:g}"),
+            Text("" if measure.limit is None else f"{side} {measure.limit:g}"),
             Text(measure.note),
         )
     Console().print(table)

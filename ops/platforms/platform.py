@@ -40,13 +40,14 @@ class Measure:
     """A figure that `monitor` watches.
 
     value: None when it is not known; unit: `%`, `connections`, `GiB`.
-    limit: it is too much above this, or, with `least`, too little below.
+    limit: it is too much above this, or, with `least`, too little below; None when
+    nobody knows it, so that nothing is too much.
     """
 
     name: str
     value: float | None
     unit: str
-    limit: float
+    limit: float | None
     least: bool = False
     note: str = ""
 
@@ -55,6 +56,8 @@ class Measure:
         """Whether it is within its limit."""
         if self.value is None:
             return State.UNKNOWN
+        if self.limit is None:
+            return State.OK
         beyond = self.value < self.limit if self.least else self.value > self.limit
         return State.WARNING if beyond else State.OK
 

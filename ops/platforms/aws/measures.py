@@ -82,7 +82,7 @@ def measures(account: Account) -> list[Measure]:
             "database connections",
             newest["db_connections"],
             "connections",
-            most * CONNECTIONS_SHARE if most else float("inf"),
+            most * CONNECTIONS_SHARE if most else None,
             note=f"of about {most}" if most else "how many it takes is not known",
         ),
         Measure(

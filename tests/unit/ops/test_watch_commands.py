@@ -210,6 +210,15 @@ def test_monitor_is_content_when_all_that_is_known_is_within_limits(platform):
     assert states == ["ok", "unknown"]
 
 
+def test_a_limit_that_nobody_knows_is_no_limit_and_json(platform):
+    platform.figures = [Measure("connections", 80, "connections", None)]
+    done = run("monitor", "--json")
+    assert done.exit_code == 0
+    [measure] = json.loads(done.stdout, parse_constant=pytest.fail)["measures"]
+    assert (measure["state"], measure["limit"]) == ("ok", None)
+    assert "at most" not in run("monitor").stdout
+
+
 @pytest.mark.parametrize(
     ("text", "at"),
     [
