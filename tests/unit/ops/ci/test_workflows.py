@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -331,6 +332,31 @@ def test_a_role_is_taken_in_an_environment_only() -> None:
         if reaches:
             assert job["permissions"]["id-token"] == "write", where
             assert job["environment"], where
+
+
+@pytest.mark.parametrize(
+    "missing", ["PULUMI_BACKEND_URL", "AWS_ROLE_ARN", "AWS_REGION"]
+)
+def test_a_variable_that_is_missing_ends_the_job_with_its_name(missing: str) -> None:
+    [first, *_] = load(ROOT / ".github/actions/stack/action.yml")["runs"]["steps"]
+    given = {
+        "PULUMI_BACKEND_URL": "s3://state",
+        "AWS_ROLE_ARN": "arn",
+        "AWS_REGION": "eu-central-1",
+    }
+
+    def ended(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
+        return subprocess.run(
+            [*command, first["run"]], env=environment, capture_output=True, text=True
+        )
+
+    assert ended(given).returncode == 0
+    done = ended(given | {missing: ""})
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        f"::error::{missing} is no variable of the environment"
+    )
 
 
 def test_where_the_state_is_can_differ_by_environment() -> None:
