@@ -62,7 +62,9 @@ class Files(pulumi.ComponentResource):
         volume = docker.Volume(
             name,
             name=self._volume_name(name, args.files) if args.versioned else name,
-            opts=pulumi.ResourceOptions(parent=self),
+            # The provider's own default is to delete first, and with it, before their
+            # successors are there, the containers that mount it.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         carrier = docker.Container(
             name,

@@ -59,6 +59,7 @@ def test_a_new_version_is_there_before_the_old_one_goes(graph):
     graph.build(files)
 
     assert graph.one(CARRIER).delete_before_replace is False
+    assert graph.one(VOLUME).delete_before_replace is False
     assert graph.one(VOLUME)["name"].startswith("app-")
 
 
