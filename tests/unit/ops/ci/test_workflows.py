@@ -338,7 +338,10 @@ def test_a_role_is_taken_in_an_environment_only() -> None:
     "missing", ["PULUMI_BACKEND_URL", "AWS_ROLE_ARN", "AWS_REGION"]
 )
 def test_a_variable_that_is_missing_ends_the_job_with_its_name(missing: str) -> None:
-    [first, *_] = load(ROOT / ".github/actions/stack/action.yml")["runs"]["steps"]
+    steps = load(ROOT / ".github/actions/stack/action.yml")["runs"]["steps"]
+    installed, asked, *_ = steps
+    # The chat is told of it too, for which the command has to be there.
+    assert installed["uses"] == "./.github/actions/setup"
     given = {
         "PULUMI_BACKEND_URL": "s3://state",
         "AWS_ROLE_ARN": "arn",
@@ -348,7 +351,7 @@ def test_a_variable_that_is_missing_ends_the_job_with_its_name(missing: str) -> 
     def ended(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
         return subprocess.run(
-            [*command, first["run"]], env=environment, capture_output=True, text=True
+            [*command, asked["run"]], env=environment, capture_output=True, text=True
         )
 
     assert ended(given).returncode == 0
