@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help rehearse rehearse-stop local local-stop cloud-init policies cost test test-unit \
-        test-rehearsal test-servers test-ops test-docker test-app check check-app format docs bench clean \
+        test-sweeps test-rehearsal test-servers test-ops test-docker test-app check check-app format docs bench clean \
         ci-stacks ci-preview ci-comment ci-drift ci-reap ci-review-up ci-review-down
 
 help: ## show this list
@@ -80,7 +80,10 @@ test: .venv/dev.ready app/node_modules/.ready ## all tests
 	$(PYTHON) -m pytest
 
 test-unit: .venv/dev.ready ## the fast suite
-	$(PYTHON) -m pytest -n auto --dist loadfile tests/unit
+	$(PYTHON) -m pytest -n auto --dist loadfile -m "not sweep" tests/unit
+
+test-sweeps: .venv/dev.ready ## whole stacks under mocks, with each option, policy and price
+	$(PYTHON) -m pytest -n auto --dist worksteal -m sweep tests/unit
 
 test-rehearsal: .venv/dev.ready ## the provider's rows and the rehearsal itself
 	$(PYTHON) -m pytest tests/rehearsal

@@ -259,6 +259,7 @@ def test_stacks_differ_by_what_their_files_name_and_nothing_else(production, sta
     assert components(staging) - components(production) == {"ReviewHost"}
 
 
+@pytest.mark.sweep
 def test_the_environment_decides_on_protection_and_nothing_else(production):
     renamed = deploy("production", environment="staging")
 
@@ -275,6 +276,7 @@ def test_the_environment_decides_on_protection_and_nothing_else(production):
     assert shape(renamed) == shape(production)
 
 
+@pytest.mark.sweep
 def test_an_unchanged_program_makes_no_new_revision():
     first, second = (deploy_again("production") for _ in "12")
     assert (
@@ -392,6 +394,7 @@ def test_a_zone_in_trouble_keeps_its_subnets():
     ]
 
 
+@pytest.mark.sweep
 def test_behind_a_cdn_the_firewall_is_another_one():
     def parts(stack: Graph) -> set[str]:
         return {r.urn for r in stack if ":Firewall" in r.urn and r.custom}
@@ -502,6 +505,7 @@ def test_the_database_address_is_a_secret_like_any_other(stack):
     )
 
 
+@pytest.mark.sweep
 def test_what_the_operator_brings_is_not_generated(production):
     own = {**OPERATORS, "JWT_SECRET": "an-operators-own-key-of-32-characters"}
     graph = deploy("production", secrets=own)
@@ -557,12 +561,14 @@ def test_the_app_may_use_its_own_directory_and_nothing_else(name):
     }
 
 
+@pytest.mark.sweep
 def test_without_uploads_the_app_has_no_rights_in_the_account():
     graph = deploy("staging", uploads=None)
     role = role_name(app_task(graph), "taskRoleArn")
     assert role not in {policy["role"] for policy, _ in statements(graph)}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("account", "repository"),
     [("123456789012", "stromhaltig-staging"), ("210987654321", "releases/app")],
@@ -636,6 +642,7 @@ def test_staging_can_be_torn_down(staging):
     assert staging.exports["final_snapshot"] is None
 
 
+@pytest.mark.sweep
 def test_decommissioning_lifts_protection_and_keeps_the_final_snapshot():
     graph = deploy("production", decommission=True)
     database = graph.one(DATABASE)
@@ -698,6 +705,7 @@ def test_https_under_every_name(name, hosts):
     assert graph.exports["transport"] == "https"
 
 
+@pytest.mark.sweep
 def test_without_a_domain_staging_is_plain_http_and_says_so():
     graph = deploy("staging", domain=None, reviews=None)
     outputs = graph.exports
@@ -744,6 +752,7 @@ def built(context: str) -> Graph:
     return deploy("staging", image={"context": context})
 
 
+@pytest.mark.sweep
 def test_a_folder_is_built_for_the_processors_of_the_service(built, context):
     assert built.one(BUILT)["context"] == {"location": context}
     assert built.one(BUILT)["platforms"] == ["linux/arm64"]
@@ -753,6 +762,7 @@ def test_a_folder_is_built_for_the_processors_of_the_service(built, context):
     assert app_task(other)["runtimePlatform"]["cpuArchitecture"] == "X86_64"
 
 
+@pytest.mark.sweep
 def test_what_is_built_is_pushed_to_the_stacks_own_repository(built):
     image, repository = built.one(BUILT), built.one(REPOSITORY)
     url = repository.outputs["repositoryUrl"]
@@ -763,6 +773,7 @@ def test_what_is_built_is_pushed_to_the_stacks_own_repository(built):
     assert repository in built.dependencies(image)
 
 
+@pytest.mark.sweep
 def test_the_service_runs_the_digest_that_was_pushed(built):
     digest = built.one(BUILT).outputs["digest"]
     url = built.one(REPOSITORY).outputs["repositoryUrl"]
@@ -770,12 +781,14 @@ def test_the_service_runs_the_digest_that_was_pushed(built):
     assert {c["image"] for c in all_containers(built)} == {f"{url}@{digest}"}
 
 
+@pytest.mark.sweep
 def test_tasks_may_pull_what_was_built(built):
     pulls = [s for _, s in statements(built) if s.get("Sid") == "PullImage"]
     assert len(pulls) == len(built.all(TASK))
     assert {p["Resource"] for p in pulls} == {built.one(REPOSITORY).outputs["arn"]}
 
 
+@pytest.mark.sweep
 def test_the_password_of_the_registry_is_nowhere_in_the_clear(built):
     clear = [
         f"{resource} {path}"
@@ -788,6 +801,7 @@ def test_the_password_of_the_registry_is_nowhere_in_the_clear(built):
     assert fakes.REGISTRY_PASSWORD not in json.dumps(built.exports)
 
 
+@pytest.mark.sweep
 def test_what_is_built_is_known_after_the_preview(context):
     graph = deploy("staging", preview=True, image={"context": context})
     assert graph.exports["release"] == UNKNOWN
@@ -854,6 +868,7 @@ def delivering(graph: Graph) -> set[str]:
     return {statement["Principal"]["Service"] for statement in allowing}
 
 
+@pytest.mark.sweep
 def test_logs_are_taken_from_what_the_stack_has(production):
     balancer = "logdelivery.elasticloadbalancing.amazonaws.com"
     backups, cdn = "logging.s3.amazonaws.com", "delivery.logs.amazonaws.com"
@@ -895,6 +910,7 @@ def test_an_option_that_is_named_has_its_components(name):
         assert [r for r in graph.resources if r.type.startswith(prefix)], prefix
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_that_is_removed_leaves_nothing(name):
     option = OPTIONS[name]
@@ -907,6 +923,7 @@ def test_an_option_that_is_removed_leaves_nothing(name):
         assert {r.urn for r in graph} < {r.urn for r in with_it}
 
 
+@pytest.mark.sweep
 def test_without_a_cache_nothing_speaks_of_one():
     graph = everything(cache=None)
     assert [r.name for r in graph.all(SECRET) if "redis" in r.name] == []
@@ -918,6 +935,7 @@ def test_a_preview_of_everything_registers_what_an_update_does():
     assert {r.urn for r in everything(preview=True)} == {r.urn for r in everything()}
 
 
+@pytest.mark.sweep
 def test_copies_of_backups_may_go_where_the_global_things_are():
     graph = everything(backups={"copy_region": "us-east-1"})
     assert [r.name for r in graph.all(PROVIDER)] == ["stromhaltig-production-us-east-1"]
@@ -939,6 +957,7 @@ def test_no_two_alarms_have_the_same_name(stack):
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("strategy", "heeded"), [("rolling", False), ("canary", True), ("linear", True)]
 )
@@ -1015,6 +1034,7 @@ def test_the_job_that_restores_is_started_by_operators_only(production):
     )
 
 
+@pytest.mark.sweep
 def test_without_uploads_there_is_nothing_to_restore_into():
     graph = deploy("staging", uploads=None, jobs={})
     assert not [task for task in graph.all(TASK) if task.name.endswith("-unpack")]
@@ -1053,6 +1073,7 @@ def test_behind_the_cdn_the_names_lead_to_cloudfront():
     assert set(names.values()) == {distribution.outputs["domainName"]}
 
 
+@pytest.mark.sweep
 def test_a_canary_has_a_second_target_group_that_ecs_moves_traffic_to():
     graph = everything()
     groups = {target.outputs["arn"] for target in graph.all(TARGET_GROUP)}
@@ -1090,6 +1111,7 @@ def test_header_webhook_and_token_are_in_no_plain_input():
     assert found == confidential
 
 
+@pytest.mark.sweep
 def test_the_number_of_resources_grows_by_as_much_for_each_address():
     sizes = [
         len(
@@ -1106,6 +1128,7 @@ def test_the_number_of_resources_grows_by_as_much_for_each_address():
     assert [after - before for before, after in pairwise(sizes)] == [2, 2]
 
 
+@pytest.mark.sweep
 def test_everything_is_described_in_seconds():
     begin = time.process_time()
     deploy_again("production", **EVERYTHING)
@@ -1131,6 +1154,7 @@ def app_variables(graph: Graph) -> set[str]:
     return {s["name"] for c in definitions for s in c.get("secrets", ())}
 
 
+@pytest.mark.sweep
 def test_a_rotation_adds_and_replaces_nothing_but_what_it_rotates():
     before, after = deploy("staging"), deploy("staging", **ROTATED)
     names = [{(r.type, r.name) for r in graph} for graph in (before, after)]
@@ -1155,6 +1179,7 @@ def test_a_rotation_adds_and_replaces_nothing_but_what_it_rotates():
     }
 
 
+@pytest.mark.sweep
 def test_the_app_gets_both_keys_while_both_are_valid():
     graph = deploy("staging", **ROTATED)
     values = secret_values(graph)
@@ -1167,6 +1192,7 @@ def test_the_app_gets_both_keys_while_both_are_valid():
     assert graph.exports["rotations"] == ROTATED["rotations"]
 
 
+@pytest.mark.sweep
 def test_a_rotated_login_is_the_apps_and_the_owners_is_kept_beside():
     graph = deploy("production", **ROTATED_DATABASE)
     values = secret_values(graph)
@@ -1179,6 +1205,7 @@ def test_a_rotated_login_is_the_apps_and_the_owners_is_kept_beside():
     assert deploy("production").exports["database_user"] == "stromhaltig"
 
 
+@pytest.mark.sweep
 def test_what_is_rotated_is_replaced_although_production_protects_it():
     graph = deploy("production", **ROTATED_DATABASE)
 

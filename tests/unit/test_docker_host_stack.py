@@ -95,6 +95,7 @@ def test_everything_is_made_on_the_host_that_was_named():
     assert graph.exports["host"] == "ssh://deploy@host.example.org"
 
 
+@pytest.mark.sweep
 def test_private_images_are_pulled_with_the_login_of_the_machine_that_deploys():
     host = {"address": "ssh://deploy@host.example.org", "registries": ["ghcr.io"]}
     provider = deploy(host=host).one(PROVIDER)
@@ -131,6 +132,7 @@ def leaves(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
         yield at, value
 
 
+@pytest.mark.sweep
 def test_the_app_gets_every_secret_there_is():
     graph = deploy(**ROTATED)
     carried = {
@@ -201,6 +203,7 @@ def test_the_client_is_published_once_the_proxy_leads_to_the_new_api():
     assert running["proxy-reload"] in graph.dependencies(running["client"])
 
 
+@pytest.mark.sweep
 def test_a_new_image_replaces_the_app_and_nothing_that_holds_data():
     before, after = deploy(), deploy(image={"ref": IMAGE.replace("1" * 64, "2" * 64)})
 
@@ -219,6 +222,7 @@ def test_a_new_image_replaces_the_app_and_nothing_that_holds_data():
     }
 
 
+@pytest.mark.sweep
 def test_what_holds_data_is_protected_until_the_stack_is_decommissioned():
     data = {"stromhaltig-docker-database", "stromhaltig-docker-uploads"}
     protected = {v.name for v in deploy().all(VOLUME) if v.protect}
@@ -229,6 +233,7 @@ def test_what_holds_data_is_protected_until_the_stack_is_decommissioned():
     assert graph.exports["protected"] is False
 
 
+@pytest.mark.sweep
 def test_a_context_is_built_by_the_engine_that_runs_it(tmp_path: Path):
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     graph = deploy(
@@ -243,6 +248,7 @@ def test_a_context_is_built_by_the_engine_that_runs_it(tmp_path: Path):
     assert pulled["keepLocally"] is True
 
 
+@pytest.mark.sweep
 def test_a_context_for_another_host_goes_through_a_registry(tmp_path: Path):
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     graph = deploy(
@@ -257,6 +263,7 @@ def test_a_context_for_another_host_goes_through_a_registry(tmp_path: Path):
     assert pulled["name"].startswith("ghcr.io/stromdao/stromhaltig@sha256:")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("changes", "url"),
     [
@@ -294,6 +301,7 @@ def test_every_output_is_documented():
     assert {field.name for field in fields(DockerOutputs)} == deploy().exports.keys()
 
 
+@pytest.mark.sweep
 def test_a_rotated_login_is_the_apps_and_backups_stay_the_owners():
     login = "stromhaltig_a:the-new-password"
     graph = deploy(
@@ -313,6 +321,7 @@ def test_a_rotated_login_is_the_apps_and_backups_stay_the_owners():
     assert graph.exports["database_user"] == "stromhaltig_a"
 
 
+@pytest.mark.sweep
 def test_a_rotation_leaves_database_and_cache_alone():
     before, after = deploy(), deploy(**ROTATED)
     running = containers(before).keys() & containers(after).keys()

@@ -14,6 +14,7 @@ from tools.platform_reference import BEGIN, COLUMNS, END, FACTS, FILES, NONE, ra
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", FILES)
 def test_the_committed_documents_are_current(name):
     current = (ROOT / name).read_text(encoding="utf-8")

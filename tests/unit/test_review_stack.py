@@ -95,6 +95,7 @@ GITHUB = {
 }
 
 
+@pytest.mark.sweep
 def test_a_base_that_github_deploys_has_a_role_for_reviews():
     base = deploy("staging", github=GITHUB)
     made = base.exports["deploy_roles"]
@@ -105,6 +106,7 @@ def test_a_base_that_github_deploys_has_a_role_for_reviews():
     assert alone.exports["deploy_roles"].keys() == {"preview", "apply"}
 
 
+@pytest.mark.sweep
 def test_roles_of_a_review_have_the_boundary_that_its_base_lends():
     base = deploy("staging", github=GITHUB)
     boundary = base.one(POLICY, "stromhaltig-staging-review-boundary").outputs["arn"]
@@ -258,6 +260,7 @@ def test_production_has_nothing_for_reviews():
     assert not [r for r in production if "review" in r.name.lower()]
 
 
+@pytest.mark.sweep
 def test_staging_without_reviews_is_what_it_was(staging):
     without = deploy("staging", reviews=None)
     gone = {r.urn for r in staging} - {r.urn for r in without}
@@ -286,6 +289,7 @@ def test_the_function_may_read_connections_and_nothing_else(staging):
     assert named.endswith(f":function:{staging.one(FUNCTION)['name']}")
 
 
+@pytest.mark.sweep
 def test_the_function_asks_as_the_administrator_once_the_app_is_somebody_else():
     secrets = {**OPERATORS, "DATABASE_LOGIN": "stromhaltig_1:a-rotated-p4ssw0rd"}
     rotated = deploy("staging", secrets=secrets)

@@ -24,6 +24,8 @@ from tests.unit import test_digitalocean_stack as digitalocean
 from tests.unit import test_railway_stack as railway
 from tests.unit.cost.pricing import FRANKFURT, TODAY
 
+pytestmark = pytest.mark.sweep
+
 LIMITS = {"production": 420, "staging": 60, "review": 4}
 """USD a month."""
 

@@ -22,6 +22,8 @@ from tests.graph import Graph, Recorded
 from tests.stacks import ROOT, deploy, everything, review
 from tests.unit.policies.pack import Pack
 
+pytestmark = pytest.mark.sweep
+
 TODAY = date(2026, 11, 29)
 """Exceptions run out, and tests do not: `make policies` says when one is over."""
 
