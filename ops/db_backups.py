@@ -364,8 +364,10 @@ class _Place:
         """
         from ops.database.databases import Destination
 
+        platform = self.target.platform()
+        free = platform.room() if platform else None
         with self.target.database() as login, self._admin() as admin:
-            yield Destination(login.to(into) if into else login, admin)
+            yield Destination(login.to(into) if into else login, admin, free)
 
     def snapshot(self, wanted: str) -> Snapshot:
         """One of the platform's snapshots, by its name; `latest` is one that is ready.

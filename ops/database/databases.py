@@ -39,11 +39,13 @@ class Destination:
     """Where to restore to.
 
     login: as the app connects; its database is the live one, and it will own what is
-    restored. admin: who may create and rename databases on the server.
+    restored. admin: who may create and rename databases on the server. free: bytes
+    that are free there, if its platform says so.
     """
 
     login: Address
     admin: Address
+    free: int | None = None
 
     @property
     def live(self) -> str:

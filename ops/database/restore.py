@@ -167,7 +167,7 @@ def plan(
                 connection.execute(statement("CREATE ROLE {} NOLOGIN", role))
         _demand_roles(connection, contents, to)
         needed = max(size, contents.size)
-        facts.append(_demand_space(connection, to.admin, needed))
+        facts.append(_demand_space(connection, to, needed))
     return Plan(source, contents, to, schema, tuple(notes))
 
 
@@ -275,14 +275,15 @@ def _demand_roles(connection: Connection, contents: Contents, to: Destination) -
         )
 
 
-def _demand_space(connection: Connection, admin: Address, needed: int) -> str:
-    free = _free(connection, admin)
+def _demand_space(connection: Connection, to: Destination, needed: int) -> str:
+    seen = _free(connection, to.admin)
+    free = to.free if seen is None else seen
     if free is None:
         return f"needs about {size_of(needed)}; free space there is not known"
     if free < needed + _RESERVE:
         raise OpsError(
             f"The restore needs about {size_of(needed)} beside the live database and "
-            f"leaves {size_of(_RESERVE)} free, and {admin.host} has "
+            f"leaves {size_of(_RESERVE)} free, and {to.admin.host} has "
             f"{size_of(free)}. Make room: `stromhaltig db restore --drop-kept`, or a "
             "bigger disk"
         )

@@ -178,6 +178,9 @@ class Platform(Protocol):
         admin: as somebody who may create databases and roles.
         """
 
+    def room(self) -> int | None:
+        """Bytes that are free on the database's disk; None when nobody knows."""
+
     def backups(self) -> Store:
         """Where dumps and archives are."""
 

@@ -239,6 +239,10 @@ class Railway:
             options=(("sslmode", "require"),),
         )
 
+    def room(self) -> int | None:
+        """Not known: Railway measures its volumes when it likes."""
+        return None
+
     def backups(self) -> Store:
         """Refused: a volume is no place that this machine reaches."""
         raise NotOfferedError(

@@ -497,6 +497,22 @@ def test_a_server_without_room_is_not_even_begun_with(
         restores.plan(source, to, Steps(), size=10**15)
 
 
+def test_what_the_platform_says_of_its_room_counts_where_nobody_else_sees_it(
+    server: Server,
+    of_small: Command,
+    small: Address,
+    store: FolderStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (made,) = backups.dumps(store).all()
+    monkeypatch.setattr(restores, "_free", lambda *_: None)
+    source = restores.StoredDump(store, made)
+    full = Destination(small, server.admin, free=600 * 1024**2)
+    with pytest.raises(OpsError, match="Make room"):
+        restores.plan(source, full, Steps(), size=10**9)
+    restores.plan(source, full, Steps())
+
+
 @pytest.fixture
 def cramped(server: Server, tmp_path: Path) -> Iterator[Address]:
     """A small database on a disk that has no room for a big one."""

@@ -112,6 +112,10 @@ class Aws:
         """Directly from inside the network, and else by a tunnel of ECS Exec."""
         return database.live(self._account, admin=admin)
 
+    def room(self) -> int | None:
+        """As CloudWatch measured it in the last 15 minutes."""
+        return measures.room(self._account)
+
     def backups(self) -> Store:
         """The bucket of the jobs."""
         bucket = self._account["backups"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ops.platforms.aws import database
-from ops.platforms.aws.account import Account
+from ops.platforms.aws.account import DENIED, Account, code
 from ops.platforms.platform import Measure
 
 CPU_PERCENT = 80.0
@@ -41,6 +41,19 @@ class _Metric:
     statistic: str = "Average"
 
 
+def room(account: Account) -> int | None:
+    """As `Platform.room`; None, too, for a role that may not look."""
+    from botocore.exceptions import ClientError
+
+    try:
+        (found,) = _series(account, {"free": _free(account)}).values()
+    except ClientError as error:
+        if code(error) in DENIED:
+            return None
+        raise
+    return int(found[0]) if found else None
+
+
 def measures(account: Account) -> list[Measure]:
     """As `Platform.measures`; what CloudWatch has no figure for has no value."""
     service = {
@@ -55,7 +68,7 @@ def measures(account: Account) -> list[Measure]:
             "cpu": _Metric("AWS/ECS", "CPUUtilization", service),
             "memory": _Metric("AWS/ECS", "MemoryUtilization", service),
             "db_cpu": _Metric("AWS/RDS", "CPUUtilization", instance),
-            "db_free": _Metric("AWS/RDS", "FreeStorageSpace", instance, "Minimum"),
+            "db_free": _free(account),
             "db_connections": _Metric(
                 "AWS/RDS", "DatabaseConnections", instance, "Maximum"
             ),
@@ -96,6 +109,11 @@ def measures(account: Account) -> list[Measure]:
 
 
 _ALB = "AWS/ApplicationELB"
+
+
+def _free(account: Account) -> _Metric:
+    instance = {"DBInstanceIdentifier": account["database"]}
+    return _Metric("AWS/RDS", "FreeStorageSpace", instance, "Minimum")
 
 
 def connections(instance_class: str) -> int | None:

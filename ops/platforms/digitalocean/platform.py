@@ -211,6 +211,10 @@ class DigitalOcean:
         """The cluster's public address, for machines that it lets in."""
         return self._cluster.address(admin=admin)
 
+    def room(self) -> int | None:
+        """Not known: a cluster does not say what its log takes."""
+        return None
+
     def backups(self) -> Store:
         """The Spaces bucket."""
         from ops.store import S3Store

@@ -95,14 +95,23 @@ def _warning(text: str) -> Fact:
 def disk(engine: Engine, name: str, container: str, path: str) -> Measure:
     """How full the file system is that a container has at a path."""
     try:
-        told = engine.output(container, ["df", "-Pk", path])
+        total, used, free = space(engine, container, path)
     except OpsError as error:
         return Measure(name, None, "%", DISK_PERCENT, note=str(error))
-    _, total, used, free, *_ = told.splitlines()[-1].split()
     # As `df` counts: what only root may use is not free.
-    percent = 100 * int(used) / max(1, int(used) + int(free))
-    note = f"{int(free) / 1024**2:.1f} GiB of {int(total) / 1024**2:.1f} GiB left"
+    percent = 100 * used / max(1, used + free)
+    note = f"{free / 1024**3:.1f} GiB of {total / 1024**3:.1f} GiB left"
     return Measure(name, round(percent, 1), "%", DISK_PERCENT, note=note)
+
+
+def space(engine: Engine, container: str, path: str) -> tuple[int, int, int]:
+    """Bytes in all, used and free of that file system.
+
+    Raises OpsError when the container does not run.
+    """
+    told = engine.output(container, ["df", "-Pk", path])
+    _, total, used, free, *_ = told.splitlines()[-1].split()
+    return int(total) * 1024, int(used) * 1024, int(free) * 1024
 
 
 def usage(containers: Iterable[Any]) -> list[Measure]:

@@ -180,6 +180,13 @@ class DockerHost:
         with tunnel(self._engine, container, address.port) as port:
             yield replace(address, reach=LOOPBACK, reach_port=port)
 
+    def room(self) -> int | None:
+        """Of the file system that the database's volume is on."""
+        _, _, free = facts.space(
+            self._engine, self._outputs["database_container"], _DATA
+        )
+        return free
+
     def backups(self) -> Store:
         """The volume of backups, by the container that makes them."""
         container = self._outputs["backup_container"]

@@ -133,6 +133,7 @@ class FakePlatform:
     switched: list[str] = field(default_factory=list)
     snapshots_taken: list[str] = field(default_factory=list)
     has_snapshots: bool = True
+    free: int | None = None
     finished: list[bool] = field(default_factory=list)
     run: list[tuple[tuple[str, ...], str | None]] = field(default_factory=list)
     answers: dict[tuple[str, ...], Ended] = field(default_factory=dict)
@@ -185,6 +186,9 @@ class FakePlatform:
     def database(self, *, admin: bool = False) -> Iterator[Address]:
         raise NotOfferedError("There is no database here.")
         yield
+
+    def room(self) -> int | None:
+        return self.free
 
     def backups(self) -> FolderStore:
         return FolderStore(self.stack.folder / "backups")

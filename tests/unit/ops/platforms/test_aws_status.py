@@ -593,6 +593,23 @@ class TestMeasures:
         )
         assert platform.measures()[0].value == 7.0
 
+    @pytest.mark.parametrize(
+        ("answer", "room"),
+        [
+            ({"MetricDataResults": [{"Id": "free", "Values": [7e9, 8e9]}]}, 7 * 10**9),
+            ({"MetricDataResults": [{"Id": "free", "Values": []}]}, None),
+            (error("AccessDenied"), None),
+        ],
+    )
+    def test_the_databases_room_is_the_newest_figure_if_any(
+        self, aws, platform, answer, room
+    ):
+        aws.on("cloudwatch.GetMetricData", answer)
+        assert platform.room() == room
+        (asked,) = aws.asked("cloudwatch.GetMetricData")
+        (query,) = asked["MetricDataQueries"]
+        assert query["MetricStat"]["Metric"]["MetricName"] == "FreeStorageSpace"
+
     def test_each_series_names_what_it_is_of(self, aws, platform):
         self.measure(aws, platform)
         (asked,) = aws.asked("cloudwatch.GetMetricData")

@@ -375,3 +375,19 @@ def test_an_address_of_no_engine_is_refused(address):
 def test_an_engine_that_does_not_answer_is_named(tmp_path):
     with pytest.raises(OpsError, match="does not answer"):
         Engine(f"unix://{tmp_path}/nobody.sock").container("x")
+
+
+def test_a_disk_is_as_df_has_it_in_the_container():
+    class Answering:
+        def output(self, container: str, command: list[str]) -> str:
+            assert (container, command) == ("database", ["df", "-Pk", "/data"])
+            return (
+                "Filesystem 1024-blocks     Used Available Capacity Mounted on\n"
+                "/dev/sda1     20511312 15383484   4081332      80% /data\n"
+            )
+
+    engine: Any = Answering()
+    total, used, free = facts.space(engine, "database", "/data")
+    assert (total, used, free) == (20511312 * 1024, 15383484 * 1024, 4081332 * 1024)
+    measure = facts.disk(engine, "disk", "database", "/data")
+    assert (measure.value, measure.note) == (79.0, "3.9 GiB of 19.6 GiB left")
