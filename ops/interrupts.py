@@ -31,23 +31,25 @@ def child_first(what: str) -> Iterator[None]:
     """Wait for the child when somebody interrupts; only then be interrupted oneself.
 
     Ctrl-C reaches the child by itself, for it is in the terminal's group: the engine
-    then finishes the steps that are under way. Another end may have reached this
-    process alone, and is handed on as an interrupt.
+    then finishes the steps that are under way. Another end, or an interrupt where
+    there is no terminal, such as a runner's, may have reached this process alone. It is
+    handed on as an interrupt, once: at a second one the engine drops what it is doing.
 
     Raises KeyboardInterrupt after the block when there was one during it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    interrupted = False
+    interrupted = told = False
 
     def wait(number: int, _: FrameType | None) -> None:
-        nonlocal interrupted
+        nonlocal interrupted, told
         if not interrupted:
             with suppress(OSError):  # nobody reads what a terminal shows that is gone
                 say(f"Interrupted: waiting for {what} to end in order …")
         interrupted = True
-        if number != signal.SIGINT:
+        if not told and (number != signal.SIGINT or not _at_terminal()):
+            told = True
             for child in _children():
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGINT)
@@ -85,6 +87,15 @@ def _handled(
     finally:
         for number, former in before.items():
             signal.signal(number, former)
+
+
+def _at_terminal() -> bool:
+    """Whether there is a terminal whose Ctrl-C reaches this process's group."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 def _children() -> list[int]:

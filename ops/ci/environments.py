@@ -11,6 +11,7 @@ from ops.ci.markdown import block, code
 from ops.ci.reaper import REVIEW_LABEL, STACK_TAG, ReviewStack, review_stacks
 from ops.ci.redaction import redact
 from ops.errors import FailedError, OpsError
+from ops.interrupts import child_first
 from ops.stack import Stack, project
 from ops.stack_graph import pulumi_json
 
@@ -173,16 +174,17 @@ def _succeeded(done: subprocess.CompletedProcess[str], what: str) -> None:
 def _pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Pulumi; the log of a job is public, so that what it says is kept."""
     try:
-        return subprocess.run(
-            ["pulumi", *arguments, "--non-interactive", "--color", "never"],
-            cwd=project(),
-            # A stack file that was just prepared does not say how secrets are
-            # encrypted; the state does, once there is one.
-            env=os.environ | {"PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with child_first("Pulumi"):
+            return subprocess.run(
+                ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+                cwd=project(),
+                # A stack file that was just prepared does not say how secrets are
+                # encrypted; the state does, once there is one.
+                env=os.environ | {"PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
     except FileNotFoundError:
         raise OpsError(
             "There is no `pulumi` on PATH. Install it: "

@@ -24,14 +24,17 @@ time.sleep(30)
 """
 
 
-def interrupted_child(number: int) -> tuple[int, str]:
+def interrupted_child(
+    number: int, program: str = CHILD, times: int = 1
+) -> tuple[int, str]:
     """A child's exit code and last words, when this process is told to end."""
     with subprocess.Popen(
-        [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        os.kill(os.getpid(), number)
+        for _ in range(times):
+            os.kill(os.getpid(), number)
         said, _ = child.communicate(timeout=10)
         return child.returncode, said
 
@@ -43,6 +46,38 @@ def test_an_end_by_others_reaches_the_child_first(capfd, number):
         ends.append(interrupted_child(number))
     assert ends == [(0, "ended in order\n")]
     assert "waiting for Pulumi to end in order" in capfd.readouterr().err
+
+
+def test_an_interrupt_without_a_terminal_reaches_the_child_first(monkeypatch, capfd):
+    """A runner of pipelines interrupts the command that it started, and no other."""
+    monkeypatch.setattr("ops.interrupts._at_terminal", lambda: False)
+    ends = []
+    with pytest.raises(KeyboardInterrupt), child_first("Pulumi"):
+        ends.append(interrupted_child(signal.SIGINT))
+    assert ends == [(0, "ended in order\n")]
+
+
+COUNTING = """
+import signal, time
+counted = []
+signal.signal(signal.SIGINT, lambda *_: counted.append(1))
+print("ready", flush=True)
+end = time.monotonic() + 0.6
+while time.monotonic() < end:
+    time.sleep(0.05)
+print(len(counted))
+"""
+
+
+@pytest.mark.parametrize(("terminal", "interrupts"), [(False, "1\n"), (True, "0\n")])
+def test_the_child_is_interrupted_once_and_not_beside_a_terminal(
+    monkeypatch, terminal, interrupts
+):
+    monkeypatch.setattr("ops.interrupts._at_terminal", lambda: terminal)
+    said = []
+    with pytest.raises(KeyboardInterrupt), child_first("Pulumi"):
+        said.append(interrupted_child(signal.SIGINT, COUNTING, times=2)[1])
+    assert said == [interrupts]
 
 
 def interrupted_failure() -> None:

@@ -240,6 +240,16 @@ def test_a_change_that_is_cancelled_leaves_no_lock(file: str, job: str) -> None:
     assert "unlock" in freeing
 
 
+@pytest.mark.parametrize(
+    "command", ["deploy", "ci review up", "ci review down", "ci reap", "db drill"]
+)
+def test_an_interrupt_reaches_what_changes_something(command: str) -> None:
+    """A runner interrupts the process that it started: the command, and no shell."""
+    found = [script for _, script in scripts() if f"stromhaltig {command} " in script]
+    assert len(found) == 1
+    assert found[0].startswith(f"exec stromhaltig {command} ")
+
+
 def test_an_image_that_comes_too_late_makes_no_environment() -> None:
     """Closing destroys it while the image of a former push is being built."""
     up = load(ROOT / ".github/workflows/review.yml")["jobs"]["up"]
