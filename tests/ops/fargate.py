@@ -86,6 +86,7 @@ class Fargate:
         """Answer during the block; what still runs then is ended."""
         calls = {
             "ecs.RunTask": self._run,
+            "ecs.ListTasks": self._list,
             "ecs.DescribeTasks": self._describe,
             "ecs.StopTask": self._stop,
         }
@@ -115,6 +116,18 @@ class Fargate:
         task.thread = threading.Thread(target=self._live, args=(task,), daemon=True)
         task.thread.start()
         return {"tasks": [task.described()], "failures": []}
+
+    def _list(self, asked: dict[str, Any]) -> dict[str, Any] | None:
+        """Of a family; those of services are the emulator's."""
+        if "family" not in asked:
+            return None
+        found = [
+            task.arn
+            for task in self._tasks.values()
+            if task.definition["family"] == asked["family"]
+            and task.described()["desiredStatus"] == asked["desiredStatus"]
+        ]
+        return {"taskArns": found}
 
     def _describe(self, asked: dict[str, Any]) -> dict[str, Any] | None:
         known = [self._tasks[arn] for arn in asked["tasks"] if arn in self._tasks]

@@ -34,6 +34,7 @@ from ops.database.address import Address
 from ops.errors import FailedError, OpsError
 from ops.platforms import platform_of
 from ops.platforms.aws import Aws, logs, tasks
+from ops.platforms.aws.account import Account
 from ops.platforms.platform import LogQuery, Running, State
 from ops.stack import Stack
 from tests.ops.fargate import Fargate
@@ -321,6 +322,18 @@ class TestTasks:
         with pytest.raises(FailedError, match="its SHA-256 is another"):
             platform.unarchive(name, "0" * 64, replace=True)
         assert (uploads / "report.pdf").read_bytes() == b"%PDF"
+
+    def test_a_restore_that_outlived_its_starter_is_waited_for(
+        self, uploads, stack, platform
+    ):
+        one = tasks.started(
+            Account(stack), stack.outputs["jobs"]["unpack"], command=["sleep", "60"]
+        )
+        with one, pytest.raises(FailedError, match="-unpack still runs, started by"):
+            platform.unarchive("uploads/any.tar.gz", "0" * 64, replace=False)
+        # It has ended; what the next one says is of the archive.
+        with pytest.raises(FailedError, match=r"any\.tar\.gz cannot be read"):
+            platform.unarchive("uploads/any.tar.gz", "0" * 64, replace=False)
 
     def test_files_are_backed_up_and_restored_by_commands(
         self, uploads, stack, platform
