@@ -16,6 +16,7 @@ import names
 from contract import APP, Generated, Kind, Variable
 from ops import delivery
 from ops.common import Steps
+from ops.delivery import RollOutError
 from ops.errors import NotOfferedError, OpsError, nearest
 from ops.platforms import platform_of
 
@@ -260,7 +261,15 @@ def roll_out(stack: Stack, steps: Steps) -> None:
     not serve.
     """
     delivery.demand_harmless(stack, delivery.plan(stack, steps))
-    delivery.update(stack, steps, platform_of(stack).running())
+    try:
+        delivery.update(stack, steps, platform_of(stack).running())
+    except RollOutError as error:
+        raise RollOutError(
+            f"{error}\nThe stack file asks for the new value, which is not rolled out. "
+            f"When the reason is gone: stromhaltig deploy --stack {stack.name}",
+            moved=error.moved,
+            rolled_back=error.rolled_back,
+        ) from None
 
 
 def _count_up(stack: Stack, variable: Variable, *, sign_out: bool) -> list[str]:

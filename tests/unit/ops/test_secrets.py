@@ -192,6 +192,7 @@ class TestRotate:
 
         assert done.exit_code == 1
         assert "0 of 2 tasks run it\n  OOM" in done.stderr
+        assert "the reason is gone: stromhaltig deploy --stack" in done.stderr
         assert acts(stack.records, 1)[0].outcome == "failed"
 
     def test_what_would_lose_more_than_a_secret_is_not_rolled_out(self, stack):
