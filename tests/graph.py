@@ -20,10 +20,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 from unittest import mock
 
 import dill
@@ -42,6 +41,9 @@ from resource_graph import Mark, Resource, ResourceGraph
 from tests import fakes
 
 __all__ = ["UNKNOWN", "Graph", "Recorded"]
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 # Where a resource carries its provider, if that is Python of the program's own.
 _PROVIDER = "__provider"
@@ -148,7 +150,6 @@ class Graph:
         context = contextvars.copy_context()
 
         async def run() -> None:
-            asyncio.get_running_loop().set_default_executor(_InlineExecutor())
             runtime.SETTINGS.outputs = set()
             set_all_config(dict(config or {}), list(secret_config))
             mocks.set_mocks(
@@ -168,7 +169,7 @@ class Graph:
             root: Any = runtime.get_root_resource()
             self.exports = await _Resolver(self._recorded).resolve(root.outputs, "")
 
-        with _hasty_sdk(), asyncio.Runner() as runner:
+        with _hasty_sdk(), asyncio.Runner(loop_factory=_Loop) as runner:
             runner.run(run(), context=context)
         if recorder.problems:
             raise AssertionError("\n".join(recorder.problems))
@@ -401,13 +402,15 @@ class _Engine:
             self._messages.append((severity, request.message))
 
 
-class _InlineExecutor(ThreadPoolExecutor):
-    """Runs at once what is submitted: no threads, the same order in each run."""
+class _Loop(asyncio.SelectorEventLoop):
+    """Runs at once what is for a thread: no threads, the same order in each run."""
 
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
+    def run_in_executor(
+        self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
+        future: asyncio.Future[_T] = self.create_future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            future.set_result(func(*args))
         except Exception as error:
             future.set_exception(error)
         return future
