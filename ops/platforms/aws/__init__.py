@@ -16,7 +16,7 @@ from contract import JOBS
 from ops.common import say
 from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.platforms.aws import database, logs, measures, sessions, status, tasks
-from ops.platforms.aws.account import Account
+from ops.platforms.aws.account import Account, seconds
 from ops.platforms.aws.maintenance import Maintenance
 from ops.platforms.aws.rollout import Rollout
 from ops.platforms.aws.status import DUMPS
@@ -48,10 +48,18 @@ _AWS_BACKUP = (
 """What else there is for uploads."""
 
 
+_PATIENCE = tuple(
+    f"STROMHALTIG_{what}_SECONDS" for what in ("ROLLOUT", "TASK", "SNAPSHOT", "RESTORE")
+)
+
+
 class Aws:
     """A stack on AWS; each method as `Platform` says."""
 
     def __init__(self, stack: Stack) -> None:
+        # Here, and not in the middle of what was begun.
+        for variable in _PATIENCE:
+            seconds(variable, 0)
         self._account = Account(stack)
         self._rollout = Rollout(self._account)
 

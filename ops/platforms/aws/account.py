@@ -121,12 +121,15 @@ def short(arn: str) -> str:
 def seconds(variable: str, default: float) -> float:
     """A time from the environment.
 
-    Raises OpsError when what is there is no number.
+    Raises OpsError when what is there is no number above 0.
     """
     text = os.environ.get(variable)
     if text is None:
         return default
     try:
-        return float(text)
+        given = float(text)
     except ValueError:
-        raise OpsError(f'{variable}="{text}" is no number of seconds') from None
+        given = 0
+    if not given > 0:  # so that what is not a number ("nan") is refused, too
+        raise OpsError(f'{variable}="{text}" is no number of seconds')
+    return given

@@ -134,7 +134,8 @@ def test_times_come_from_the_environment(monkeypatch, text, value):
     assert seconds("PATIENCE", 7) == value
 
 
-def test_a_time_that_is_none_is_refused(monkeypatch):
-    monkeypatch.setenv("PATIENCE", "long")
-    with pytest.raises(OpsError, match='PATIENCE="long" is no number'):
+@pytest.mark.parametrize("text", ["long", "", "0", "-1", "nan"])
+def test_a_time_that_is_none_is_refused(monkeypatch, text):
+    monkeypatch.setenv("PATIENCE", text)
+    with pytest.raises(OpsError, match=f'PATIENCE="{text}" is no number'):
         seconds("PATIENCE", 7)

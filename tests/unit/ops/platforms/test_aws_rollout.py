@@ -339,10 +339,14 @@ def test_patience_follows_from_the_time_by_design(aws, clock, platform):
     assert "STROMHALTIG_ROLLOUT_SECONDS" in verdict.says
 
 
-def test_patience_that_is_no_number_is_refused(platform, monkeypatch):
-    monkeypatch.setenv("STROMHALTIG_ROLLOUT_SECONDS", "an hour")
-    with pytest.raises(OpsError, match='"an hour" is no number of seconds'):
-        platform.verdict(None)
+@pytest.mark.parametrize("what", ["ROLLOUT", "TASK", "SNAPSHOT", "RESTORE"])
+def test_patience_that_is_no_number_is_refused_before_it_is_needed(
+    aws, stack, monkeypatch, what
+):
+    monkeypatch.setenv(f"STROMHALTIG_{what}_SECONDS", "an hour")
+    with pytest.raises(OpsError, match=f'{what}_SECONDS="an hour" is no number of'):
+        Aws(stack)
+    assert not aws.calls
 
 
 def test_a_deployment_without_a_state_is_judged_by_its_tasks(aws, platform):
