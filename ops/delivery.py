@@ -163,18 +163,22 @@ def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
             )
             raise
     with steps.step("roll-out") as facts:
-        verdict = judged(stack, platform_of(stack), before)
+        verdict = judged(stack, before)
         facts.append(verdict.says)
     return verdict
 
 
-def judged(stack: Stack, platform: Platform, before: Running | None) -> Verdict:
+def judged(
+    stack: Stack, before: Running | None, platform: Platform | None = None
+) -> Verdict:
     """Wait until what was asked for serves.
+
+    platform: what was asked past Pulumi; else the stack's, as of the last update.
 
     Raises as `update`.
     """
     try:
-        verdict = platform.verdict(before)
+        verdict = (platform or platform_of(stack)).verdict(before)
     except Exception as trouble:
         told = of_a_library(trouble) or str(trouble)
         raise UnknownOutcomeError(

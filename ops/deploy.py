@@ -492,7 +492,7 @@ def _switch(stack: Stack, steps: Steps, target: Release) -> None:
     before = platform.running()
     with steps.step("switch") as facts:
         platform.switch(Running(target.deployment, target.revision, target.image))
-        facts.append(delivery.judged(stack, platform, before).says)
+        facts.append(delivery.judged(stack, before, platform).says)
 
 
 def _let_the_program_follow(

@@ -174,6 +174,7 @@ def test_what_aws_refuses_half_way_is_told_and_leaves_the_old_release(
     )
     assert done.exit_code == 1
     assert "capacity is not available" in done.stderr
+    assert "was never told to run stromhaltig-staging:" in done.stderr
     assert deployable.get("image.ref") == image("a")
     rehearsed.cloud.heal()
     assert run(deployable, "deploy", "--yes").exit_code == 0

@@ -15,7 +15,7 @@ from ops import delivery, releases
 from ops.audit import acts
 from ops.cli import app
 from ops.database.migrations import MigrationStatus
-from ops.errors import FailedError, NotOfferedError
+from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.health import Health
 from ops.lock import Lock
 from ops.platforms.platform import Fact, Running, State, Verdict
@@ -507,6 +507,20 @@ def test_a_platform_that_does_not_answer_is_no_reason_to_go_back(scene, monkeypa
     assert scene.image == image("b")
     assert len(scene.stack.ups) == 1
     assert scene.labels == ["r1"]
+
+
+def test_outputs_that_cannot_be_read_after_an_update_are_no_refusal(scene, monkeypatch):
+    def unreachable(stack: FakeStack) -> None:
+        monkeypatch.setattr(delivery, "platform_of", fail)
+
+    def fail(stack: FakeStack) -> None:
+        raise OpsError("Pulumi, stack staging: unable to open bucket")
+
+    scene.stack.on_up = unreachable
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert "nobody knows whether it serves" in done.stderr
+    assert scene.image == image("b")
 
 
 def test_going_back_where_the_platform_does_not_answer_is_told(scene, monkeypatch):
