@@ -311,6 +311,14 @@ def test_an_action_has_one_version_everywhere() -> None:
     assert {a: v for a, v in versions.items() if len(v) > 1} == {}
 
 
+def test_all_of_them_are_kept_up_to_date_at_once() -> None:
+    [actions] = load(ROOT / ".github/dependabot.yml")["updates"]
+    looked_at = {f".{folder}" for folder in actions["directories"]} - {"./"}
+    used = {f"./{file.parent.relative_to(ROOT)}" for file in [*FILES, *ACTIONS]}
+    assert "/" in actions["directories"]
+    assert looked_at == used - {"./.github/workflows"}
+
+
 def test_no_checkout_leaves_its_token() -> None:
     found = 0
     for where, step in steps(*FILES):
