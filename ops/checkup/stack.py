@@ -157,7 +157,8 @@ def drift(stack: Stack) -> Fact:
         "drift",
         State.WARNING,
         f"{len(changes)} changed: {names}",
-        "Put it back: pulumi up --refresh; or keep it: write it into the stack file",
+        f"Put it back: pulumi up --refresh --stack {stack.name}; or keep it: write it "
+        "into the stack file",
     )
 
 
