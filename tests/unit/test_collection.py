@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,22 +12,37 @@ TESTS = Path(__file__).parents[1]
 FILES = sorted(TESTS.rglob("*.py"))
 
 
-def _names(file: Path) -> set[str]:
-    """Functions and classes, at the top or in a class, that pytest would run."""
+@cache
+def _names(file: Path) -> tuple[set[str], set[str]]:
+    """Functions and classes that pytest would run, and which of them hide another.
+
+    Those at the top, and those in a class.
+    """
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    return {
+    nodes = list(ast.walk(tree))
+    names = {
         node.name
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         and node.name.startswith(("test_", "Test"))
     }
+    twice = set()
+    for scope in (tree, *(node for node in nodes if isinstance(node, ast.ClassDef))):
+        tests = [
+            node.name
+            for node in scope.body
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        ]
+        twice |= {name for name in tests if tests.count(name) > 1}
+    return names, twice
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(TESTS)))
 def test_files_with_tests_have_a_name_that_pytest_collects(file: Path) -> None:
-    if _names(file) and not file.name.startswith("test_"):
+    names, _ = _names(file)
+    if names and not file.name.startswith("test_"):
         # A base class of tests is collected where it is subclassed.
-        bases = {name for name in _names(file) if not name.startswith("Test")}
+        bases = {name for name in names if not name.startswith("Test")}
         importers = [
             other
             for other in FILES
@@ -37,17 +53,7 @@ def test_files_with_tests_have_a_name_that_pytest_collects(file: Path) -> None:
 
 
 def test_no_test_is_defined_twice_in_a_file() -> None:
-    twice = {}
-    for file in FILES:
-        scopes = [ast.parse(file.read_text(encoding="utf-8"))]
-        scopes += [n for n in ast.walk(scopes[0]) if isinstance(n, ast.ClassDef)]
-        for scope in scopes:
-            names = [
-                node.name
-                for node in scope.body
-                if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-            ]
-            doubled = {name for name in names if names.count(name) > 1}
-            if doubled:
-                twice[str(file.relative_to(TESTS))] = doubled
-    assert twice == {}, "the first of two functions with one name never runs"
+    twice = {str(file.relative_to(TESTS)): _names(file)[1] for file in FILES}
+    assert {file: names for file, names in twice.items() if names} == {}, (
+        "the first of two functions with one name never runs"
+    )
