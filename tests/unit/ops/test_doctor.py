@@ -205,7 +205,7 @@ class TestStack:
         changes = [Change("update", "aws:ec2:Vpc", f"net{n}") for n in range(10)]
         stack.drifted = tuple(changes)
         fact = found()["drift"]
-        assert "pulumi up --refresh --stack " in fact.remedy
+        assert "pulumi up --refresh --stack staging;" in fact["remedy"]
 
         assert fact["state"] == "warning"
         assert fact["says"].startswith("10 changed: aws:ec2:Vpc net0 (update), ")
