@@ -8,7 +8,8 @@ import { packed } from './gzip.ts';
 import { runJob, type Task } from './job.ts';
 import { output } from './program.ts';
 import { INTERNAL } from './restoration.ts';
-import { stamped, store } from './storage.ts';
+import { stamped } from './stamps.ts';
+import { store } from './storage.ts';
 import { ArchiveEnd, demandDirectory } from './tar.ts';
 
 /** Of GNU tar: all was archived, but something changed or went while it was read. */

@@ -9,7 +9,8 @@ import { packed } from './gzip.ts';
 import { runJob, type Task } from './job.ts';
 import { libpqEnvironment } from './libpq.ts';
 import { output } from './program.ts';
-import { stamped, store } from './storage.ts';
+import { stamped } from './stamps.ts';
+import { store } from './storage.ts';
 
 /** Milliseconds that pg_dump waits for a migration's locks. */
 const LOCK_PATIENCE = 300_000;

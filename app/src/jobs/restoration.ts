@@ -2,7 +2,7 @@ import { chmod, link, lstat, mkdir, readdir, readlink, rename, rm } from 'node:f
 import type { Dirent, Stats } from 'node:fs';
 import path from 'node:path';
 import { PARTIAL } from '../partial.ts';
-import { stamp } from './storage.ts';
+import { stamp } from './stamps.ts';
 
 const WORK = '.restore';
 const KEPT = '.before-';
