@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
+from types import ModuleType
 
 import pytest
 import typer
@@ -77,21 +79,28 @@ def options_of(name: str) -> dict[str, typer.core.TyperOption]:
     }
 
 
-def is_audited(callback: Callable[..., object]) -> bool:
-    """Whether a command leads, within its module, to where the audit log is written."""
+@cache
+def names_in(module: ModuleType | None) -> dict[str, set[str]]:
+    """Function of a module to the names in it."""
     uses: dict[str, set[str]] = defaultdict(set)
-    for node in ast.walk(ast.parse(inspect.getsource(inspect.getmodule(callback)))):
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(node, ast.FunctionDef):
             for part in ast.walk(node):
                 if isinstance(part, ast.Name):
                     uses[node.name].add(part.id)
                 elif isinstance(part, ast.Attribute):
                     uses[node.name].add(part.attr)
+    return uses
+
+
+def is_audited(callback: Callable[..., object]) -> bool:
+    """Whether a command leads, within its module, to where the audit log is written."""
+    uses = names_in(inspect.getmodule(callback))
     seen, ahead = set(), {callback.__name__}
     while ahead:
         name = ahead.pop()
         seen.add(name)
-        ahead |= uses[name] - seen
+        ahead |= uses.get(name, set()) - seen
     return bool(seen & {"operation", "audited"})
 
 

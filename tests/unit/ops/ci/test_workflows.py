@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def name(file: Path) -> str:
     return str(file.relative_to(ROOT)).replace(".github/", "")
 
 
+@cache
 def load(file: Path) -> dict[str, Any]:
     # YAML 1.1 takes `on` for a truth value.
     content = yaml.load(file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506
@@ -466,9 +468,14 @@ def commands(script: str, program: str) -> Iterator[list[str]]:
             yield words[: end[0]] if end else words
 
 
+@cache
+def stromhaltig() -> click.Command:
+    return typer.main.get_command(app)
+
+
 def unknown(words: list[str]) -> str:
     """What of a `stromhaltig` command there is not; empty when there is all of it."""
-    command: click.Command = typer.main.get_command(app)
+    command = stromhaltig()
     rest = list(words)
     while hasattr(command, "commands"):
         if not rest or rest[0] not in command.commands:
