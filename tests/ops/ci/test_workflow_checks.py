@@ -64,7 +64,7 @@ def test_the_committed_ones_are_without_findings(found: Callable[..., str]) -> N
         ("pull_request:\n", "pull_request_target:\n", "dangerous-triggers"),
         ("run: make check", 'run: "[ $X = 1 ] && echo `ls`"', "shellcheck"),
         ("runs-on: ubuntu-24.04", "runs-on: ubuntu-1.04", "runner-label"),
-        ("${{ github.ref }}", "${{ github.reff }}", "expression"),
+        ("github.ref }}", "github.reff }}", "expression"),
         ("cancel-in-progress", "cancel-in-progres", "syntax-check"),
     ],
 )
