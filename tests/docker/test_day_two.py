@@ -118,7 +118,7 @@ def test_doctor_sees_a_stray_port_and_says_what_it_cannot_see(site, operator):
     try:
         facts = operator.told(*look)["facts"]
     finally:
-        site.engine.docker("rm", "--force", "stray")
+        site.engine.docker("rm", "--force", "--volumes", "stray")
     (ports,) = [fact for fact in facts if fact["name"] == "published ports"]
     assert "stray 0.0.0.0:9000" in ports["says"]
     filtered = known["firewall"] == "ok"

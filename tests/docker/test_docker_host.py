@@ -215,8 +215,8 @@ def test_destroy_leaves_nothing(site):
     result = site.deployment.pulumi("destroy", "--yes", "--skip-preview")
     assert result.returncode == 0, result.errors
     docker = site.engine.docker
-    assert docker("ps", "--all", "--quiet") == ""
-    assert docker("volume", "ls", "--quiet") == ""
+    assert docker("ps", "--all", "--format", "{{.Names}} {{.Image}}") == ""
+    assert docker("volume", "ls", "--format", "{{.Name}} {{.Labels}}") == ""
     networks = docker("network", "ls", "--format", "{{.Name}}").split()
     assert sorted(networks) == ["bridge", "host", "none"]
 

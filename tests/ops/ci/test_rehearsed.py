@@ -6,6 +6,7 @@ In place of the account is the embedded AWS, in place of GitHub one on loopback.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -189,9 +190,14 @@ def make(
     )
 
     def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+        # Below the make that runs the tests it would tell which folder it enters.
+        above = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+        environment = {k: v for k, v in os.environ.items() if k not in above}
         # What is installed is this Python's business.
         command = ["make", "-o", ".venv/rehearsal.ready", *arguments]
-        return subprocess.run(command, cwd=clone, capture_output=True, text=True)
+        return subprocess.run(
+            command, cwd=clone, env=environment, capture_output=True, text=True
+        )
 
     yield make
     python.unlink()
