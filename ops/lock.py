@@ -10,13 +10,14 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ops.errors import FailedError, OpsError
 from ops.records import read
+from ops.repeating import repeating
 from ops.store import Store
 
 FILE = "lock.json"
@@ -209,28 +210,17 @@ class Held:
                 "look at who works on the stack"
             )
 
-    @contextmanager
-    def renewing(self, seconds: float) -> Iterator[None]:
-        """Renew the lock in the background."""
-        stop = threading.Event()
+    def renewing(self, seconds: float) -> AbstractContextManager[None]:
+        """Renew the lock in the background, until it is lost."""
+        return repeating(self._renew, seconds, "lock")
 
-        def renew() -> None:
-            while not stop.wait(seconds):
-                # Unreachable for a while is no loss: the lease outlasts it.
-                try:
-                    if not self._lock.renew(self._mine):
-                        self._lost.set()
-                        return
-                except Exception:  # noqa: S112 - the next turn tries again
-                    continue
-
-        thread = threading.Thread(target=renew, name="lock", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    def _renew(self) -> None:
+        if self._lost.is_set():
+            return
+        # Unreachable for a while is no loss: the lease outlasts it.
+        with suppress(Exception):
+            if not self._lock.renew(self._mine):
+                self._lost.set()
 
 
 _TIMES = ("since", "seen")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from ops.database.databases import (
     statement,
 )
 from ops.errors import FailedError, OpsError
+from ops.repeating import repeating
 
 if TYPE_CHECKING:
     import psycopg
@@ -107,20 +107,11 @@ def _rename(connection: Connection, old: str, new: str) -> None:
 @contextmanager
 def _alone(server: Address, *databases: str) -> Iterator[None]:
     """End the sessions of databases, those too that begin, until the block is over."""
-    over = threading.Event()
-    with server.connect() as connection:
-
-        def end() -> None:
-            while not over.wait(_PAUSE):
-                _end_sessions(connection, databases)
-
-        thread = threading.Thread(target=end, name="sessions", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+    with (
+        server.connect() as connection,
+        repeating(lambda: _end_sessions(connection, databases), _PAUSE, "sessions"),
+    ):
+        yield
 
 
 def _end_sessions(connection: Connection, databases: Sequence[str]) -> None:

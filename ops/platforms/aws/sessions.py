@@ -15,9 +15,8 @@ import shlex
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -26,6 +25,7 @@ from ops.interrupts import left_to_the_child
 from ops.platforms.aws import tasks
 from ops.platforms.aws.account import Account, short
 from ops.platforms.aws.waiting import wait
+from ops.repeating import repeating
 
 PLUGIN = "session-manager-plugin"
 
@@ -226,26 +226,13 @@ def _await_open(
         )
 
 
-@contextmanager
-def _used(local: int) -> Iterator[None]:
+def _used(local: int) -> AbstractContextManager[None]:
     """Let something pass through a tunnel now and then during the block.
 
     Whoever waits for a server that builds an index says nothing for long, and what TCP
     itself keeps alive ends at the plugin.
     """
-    over = threading.Event()
-
-    def knock() -> None:
-        while not over.wait(KNOCK_SECONDS):
-            reachable("127.0.0.1", local)
-
-    thread = threading.Thread(target=knock, name="tunnel", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return repeating(lambda: reachable("127.0.0.1", local), KNOCK_SECONDS, "tunnel")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
