@@ -176,7 +176,7 @@ def load_provider(provider: str, folder: Path = FOLDER) -> PriceBook:
 
 def _read(file: Path) -> PriceBook:
     try:
-        content = yaml.load(file.read_text("utf-8"), Loader=_LOADER)  # noqa: S506
+        content = yaml.load(file.read_text("utf-8"), Loader=_LOADER)  # noqa: S506 - safe
         return PriceBook.model_validate(content)
     except yaml.YAMLError as error:
         raise BookError(f"{file} is no YAML: {error}") from error

@@ -14,18 +14,10 @@ from typing import Any
 
 from local.project import STACK
 from tests.docker.site import ADDRESS, CLONE, Site
+from tests.ops.command import Ran
 
 PATIENCE = 300.0
 """Seconds that a command may take."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
