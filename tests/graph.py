@@ -415,6 +415,14 @@ class _Loop(asyncio.SelectorEventLoop):
             future.set_exception(error)
         return future
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Say nothing of the outputs that fail with a program: `build` raises why.
+
+        They would be printed when they are collected, after pytest's summary.
+        """
+        if "exception was never retrieved" not in context.get("message", ""):
+            super().call_exception_handler(context)
+
 
 @contextmanager
 def _hasty_sdk() -> Iterator[None]:
