@@ -24,6 +24,8 @@ from tests.servers import ROOT, eventually
 
 KEY = "public.event_log_pkey"
 INDEXES = [KEY, "public.event_log_time", "public.event_log_user"]
+COUNTED = "SELECT pg_stat_force_next_flush()"
+"""Makes a session report what it did now, which it does once a second by itself."""
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 SIZE = "SELECT pg_relation_size('event_log_pkey')"
 
@@ -49,6 +51,7 @@ def bloated(filled: Address) -> Address:
     with filled.connect() as connection:
         connection.execute("DELETE FROM event_log WHERE id % 10 > 0")
         connection.execute("UPDATE event_log SET kind = 'old'")
+        connection.execute(COUNTED)
     return filled
 
 
@@ -285,6 +288,8 @@ def test_an_index_that_cannot_be_rebuilt_fails_the_run_and_stops_nothing(
         )
         connection.execute("CREATE INDEX odd ON event_log (broken(kind), id)")
         connection.execute("DELETE FROM event_log WHERE id % 10 > 0")
+        # Reported after the vacuum, the rows would count as dead once more.
+        connection.execute(COUNTED)
         connection.execute("VACUUM ANALYZE event_log")
         connection.execute(
             "CREATE OR REPLACE FUNCTION broken(text) RETURNS text IMMUTABLE "
