@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +23,7 @@ from ops.common import (
     complain,
     confirm,
     confirm_by_name,
+    of_a_library,
     print_json,
     print_table,
     say,
@@ -94,6 +95,14 @@ def deploy(
             "terminal, go back."
         ),
     ] = OnFailure.ask,
+    unasked: Annotated[
+        bool,
+        typer.Option(
+            "--skip-migration-check",
+            help="Do not ask the new image for its migrations before it runs, such as "
+            "where the container for that cannot start. Counts as pending.",
+        ),
+    ] = False,
     health_url: HealthUrlOption = None,
 ) -> None:
     """Deploy, and prove that what was asked for is what serves.
@@ -115,7 +124,7 @@ def deploy(
     details = {"image": image} if image else {}
     with operation(opened, "deploy", details) as (held, act):
         deployment = _Deployment(
-            opened, steps, held, act, image, backup, on_failure, health_url
+            opened, steps, held, act, image, backup, on_failure, unasked, health_url
         )
         deployment.run(yes=yes, yes_replace=yes_replace)
 
@@ -131,15 +140,18 @@ class _Deployment:
     image: str | None
     backup: Backup
     on_failure: OnFailure
+    unasked: bool
     health_url: str | None
+    askable: bool = field(default=True, init=False)
+    """Whether the platform runs the container that asks for migrations."""
 
     def run(self, *, yes: bool, yes_replace: str | None) -> None:
         """From the question to the recorded release."""
         began = time.monotonic()
         platform = delivery.current_platform(self.stack)
         before = platform.running() if platform else None
-        newest = next(iter(releases.releases(self.stack.records)), None)
-        recorded = newest.image if newest else None
+        known = releases.releases(self.stack.records)
+        recorded = known[0].image if known else None
         former = before.image if before else recorded
         try:
             with delivery.wanting(self.stack, self.image):
@@ -155,12 +167,12 @@ class _Deployment:
         except UnknownOutcomeError:
             _tell(f"{self.stack.name} was updated, and nobody knows whether it serves")
             raise
-        since = newest.schema if newest else None
-        brought = pending.brought(since) if pending else ()
+        asked = pending or self._applied()
+        brought = asked.brought(releases.schema(known)) if asked else ()
         release = delivery.remember(
             self.stack,
             seconds=time.monotonic() - began,
-            schema=_schema_after(pending) if pending else None,
+            schema=_schema_after(asked) if asked else None,
             migrations=tuple(m.name for m in brought),
             irreversible=tuple(m.name for m in brought if not m.reversible),
         )
@@ -177,7 +189,7 @@ class _Deployment:
         """
         platform = delivery.current_platform(self.stack)
         ref = delivery.image_setting(self.stack).ref
-        if platform is None or ref is None:
+        if platform is None or ref is None or self.unasked:
             return None
         from ops.database import migrations
 
@@ -186,12 +198,40 @@ class _Deployment:
                 status = migrations.status(platform, image=ref)
             except NotOfferedError as error:
                 facts.append(f"not known: {error}")
+                self.askable = False
                 return None
+            except FailedError as error:
+                raise FailedError(
+                    f"{error}\nNothing was deployed. To deploy without knowing what is "
+                    "pending: --skip-migration-check"
+                ) from None
             facts.append(
                 f"pending: {', '.join(status.pending) or 'none'}; the database is at "
                 f"version {status.version}"
             )
             facts += [f"{name} cannot be undone" for name in status.irreversible]
+        return status
+
+    def _applied(self) -> MigrationStatus | None:
+        """What the database is at now, for the record; None when nobody can tell.
+
+        The new version serves and is recorded, whatever comes of the question.
+        """
+        if not self.askable:
+            return None
+        from ops.database import migrations
+        from ops.platforms import platform_of
+
+        with self.steps.step("schema") as facts:
+            try:
+                status = migrations.status(platform_of(self.stack))
+            except KeyboardInterrupt:
+                facts.append("not known: interrupted")
+                return None
+            except Exception as trouble:
+                facts.append(f"not known: {of_a_library(trouble) or trouble}")
+                return None
+            facts.append(f"the database is at version {status.version}")
         return status
 
     def _back_up(self, pending: MigrationStatus | None) -> None:
@@ -387,7 +427,7 @@ def rollback(
         recorded = delivery.remember(
             opened,
             seconds=time.monotonic() - began,
-            schema=target.schema,
+            schema=target.schema if undo_migrations else releases.schema(known),
             back=target.number,
         )
     _tell(f"{recorded.label} serves {stack}: back to {target.label}, {target.image}")

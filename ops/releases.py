@@ -112,6 +112,11 @@ def _before(known: list[Release], running: str | None) -> list[Release]:
     return [r for r in known if r.number < began and r.image != newest.image]
 
 
+def schema(known: list[Release]) -> str | None:
+    """What the database was at when last somebody could ask; None when never."""
+    return next((release.schema for release in known if release.schema), None)
+
+
 def between(known: list[Release], target: Release) -> list[Release]:
     """The releases after one, the newest first."""
     return [release for release in known if release.number > target.number]

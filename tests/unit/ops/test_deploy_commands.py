@@ -18,7 +18,7 @@ from ops.database.migrations import MigrationStatus
 from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.health import Health
 from ops.lock import Lock
-from ops.platforms.platform import Fact, Running, State, Verdict
+from ops.platforms.platform import Ended, Fact, Running, State, Verdict
 from ops.stack import Change
 from tests.unit.ops.fakes import FakePlatform, FakeStack, image, migration_status
 
@@ -39,7 +39,7 @@ class Scene:
     platform: FakePlatform
     facts: list[Fact] = field(default_factory=list)
     healths: list[Health] = field(default_factory=list)
-    migrations: MigrationStatus | Exception = NOTHING_PENDING
+    migrations: MigrationStatus | BaseException = NOTHING_PENDING
     told: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str):
@@ -67,7 +67,7 @@ def scene(tmp_path, monkeypatch):
     scene = Scene(stack, platform)
 
     def status(_: FakePlatform, image: str | None = None) -> MigrationStatus:
-        if isinstance(scene.migrations, Exception):
+        if isinstance(scene.migrations, BaseException):
             raise scene.migrations
         return scene.migrations
 
@@ -311,6 +311,67 @@ def test_migrations_of_a_deployment_that_failed_count_for_the_next(scene):
     assert "002_drop: there is no script" in scene.run("rollback", "--yes").stderr
 
 
+def test_a_stack_that_builds_its_image_records_the_schema_too(scene):
+    scene.stack.config = {"image.context": "app"}
+    dropped = migration_status(
+        applied=("001_users", "002_drop"), irreversible=["002_drop"]
+    )
+    scene.migrations = dropped
+    done = scene.deploy()
+    assert done.exit_code == 0
+    assert len(scene.platform.snapshots_taken) == 1, "nobody could tell before"
+    newest = releases.releases(scene.stack.records)[0]
+    assert (newest.schema, newest.migrations) == ("002", ("002_drop",))
+    assert "002_drop: there is no script" in scene.run("rollback", "--yes").stderr
+
+
+def test_the_first_release_records_the_schema(scene):
+    scene.stack.outputs = {}
+    for entry in scene.stack.records.entries(releases.PREFIX):
+        scene.stack.records.delete(entry.name)
+    assert scene.deploy().exit_code == 0
+    assert releases.releases(scene.stack.records)[0].schema == "001"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        FailedError("no capacity"),
+        EndpointConnectionError(endpoint_url="https://ecs.invalid"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_what_serves_is_recorded_though_nobody_knows_the_schema(scene, trouble):
+    scene.stack.config = {"image.context": "app"}
+    scene.migrations = trouble
+    done = scene.deploy()
+    assert done.exit_code == 0
+    assert "    not known: " in done.stderr
+    newest = releases.releases(scene.stack.records)[0]
+    assert (newest.label, newest.schema) == ("r2", None)
+
+
+def test_a_release_without_a_schema_does_not_hide_what_came_with_it(scene):
+    scene.migrations = NotOfferedError("no one-off containers here")
+    assert scene.deploy("--image", image("b")).exit_code == 0
+    scene.migrations = migration_status(applied=("001_users", "002_quiz"))
+    assert scene.deploy("--image", image("c")).exit_code == 0
+    assert releases.releases(scene.stack.records)[0].migrations == ("002_quiz",)
+
+
+def test_a_question_that_cannot_be_asked_can_be_skipped(scene):
+    scene.migrations = FailedError("Could not ask for the migrations (exit code 1)")
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert "Nothing was deployed. To deploy without knowing" in done.stderr
+    assert "--skip-migration-check" in done.stderr
+    assert (scene.stack.ups, scene.image) == ([], image("a"))
+    done = scene.deploy("--image", image("b"), "--skip-migration-check")
+    assert done.exit_code == 0
+    assert len(scene.platform.snapshots_taken) == 1
+    assert scene.labels == ["r2", "r1"]
+
+
 def test_what_fails_stays_when_told_so(scene):
     scene.platform.verdicts = [ROLLED_BACK]
     done = scene.deploy("--image", image("b"), "--on-failure", "keep")
@@ -409,6 +470,27 @@ def test_a_migration_that_cannot_be_undone_stops_it_unless_told(scene):
     assert scene.run("rollback", "--yes", "--undo-migrations").exit_code == 2
     assert scene.run("rollback", "--yes", "--keep-schema").exit_code == 0
     assert scene.image == image("a")
+
+
+@pytest.mark.parametrize(
+    ("option", "schema"), [("--keep-schema", "002"), ("--undo-migrations", "001")]
+)
+def test_a_rollback_records_the_schema_that_it_leaves(
+    scene, monkeypatch, option, schema
+):
+    undone: list[str] = []
+
+    def undo(_: FakePlatform, to: str) -> Ended:
+        undone.append(to)
+        return Ended(0, ())
+
+    monkeypatch.setattr("ops.database.migrations.rollback", undo)
+    scene.migrations = migration_status(applied=("001",), pending=("002_quiz",))
+    assert scene.deploy("--image", image("b")).exit_code == 0
+    assert scene.run("rollback", "--yes", option).exit_code == 0
+    newest = releases.releases(scene.stack.records)[0]
+    assert (newest.label, newest.schema) == ("r3", schema)
+    assert undone == (["001"] if option == "--undo-migrations" else [])
 
 
 LOSS = Change("replace", "aws:rds/instance:Instance", "db", holds_data=True)
