@@ -20,7 +20,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, TypeVarTuple
 from unittest import mock
@@ -169,8 +169,13 @@ class Graph:
             root: Any = runtime.get_root_resource()
             self.exports = await _Resolver(self._recorded).resolve(root.outputs, "")
 
-        with _hasty_sdk(), asyncio.Runner(loop_factory=_Loop) as runner:
-            runner.run(run(), context=context)
+        with _hasty_sdk(), closing(_Loop()) as loop:
+            try:
+                loop.run_until_complete(loop.create_task(run(), context=context))
+            except BaseException:
+                # Only now: it looks at all tasks of all builds that are not collected.
+                loop.run_until_complete(_cancelled(asyncio.all_tasks(loop)))
+                raise
         if recorder.problems:
             raise AssertionError("\n".join(recorder.problems))
         return self.outputs
@@ -422,6 +427,13 @@ class _Loop(asyncio.SelectorEventLoop):
         """
         if "exception was never retrieved" not in context.get("message", ""):
             super().call_exception_handler(context)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """End what a program has left behind that failed."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager
