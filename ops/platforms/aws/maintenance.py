@@ -3,14 +3,19 @@
 The first lets the health path pass, as the app's own rule does, so that monitoring
 goes on; the second answers everything else with 503. A fixed response of a load
 balancer has no headers of its own, so there is no `Retry-After`.
+
+With a domain, both are for its names alone: environments of pull requests are on the
+same listener, by names and rules of their own, and stay open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from components.origin import ORIGIN_HEADER
 from ops.errors import FailedError, OpsError
 from ops.platforms.aws.account import Account, chunks, tagged
 
@@ -103,16 +108,20 @@ class Maintenance:
     def follow(self) -> None:
         """Let the health path lead where the app's rule leads now.
 
-        With two target groups a deployment moves it; ours is not moved by ECS.
+        With two target groups a deployment moves it; ours is not moved by ECS. The
+        page follows, too: an update may have changed the stack's names, and an older
+        version of this may have made it for every name.
         """
         serving = listener(self._account)
         rules = self._rules(serving)
         ours = self._ours(rules)
-        if "health" not in ours:
+        if not ours:
             return
         others = [rule for rule in rules if rule not in ours.values()]
-        wanted = self._wanted(serving, others)["health"]
-        self._elb.modify_rule(RuleArn=ours["health"]["RuleArn"], **wanted)
+        wanted = self._wanted(serving, others)
+        for kind in _PRIORITIES:
+            if kind in ours:
+                self._elb.modify_rule(RuleArn=ours[kind]["RuleArn"], **wanted[kind])
 
     def _make(self, serving: Any, kind: str, wanted: Mapping[str, Any]) -> str:
         made = self._elb.create_rule(
@@ -151,9 +160,11 @@ class Maintenance:
     def _wanted(self, serving: Any, others: list[Any]) -> dict[str, dict[str, Any]]:
         """Conditions and actions of both rules.
 
-        Where CloudFront proves itself with a header, the health path asks for it too.
+        Where CloudFront proves itself with a header, the health path asks for it too:
+        four values, of the five that the conditions of a rule may have.
         """
-        leads = next((rule for rule in others if _forwards(rule)), None)
+        url = urlsplit(self._account["health_url"])
+        leads = _answers(others, url.hostname or "", url.path)
         if leads is None:
             raise FailedError(
                 f"No rule of listener {serving['ListenerArn']} leads to the app"
@@ -163,14 +174,15 @@ class Maintenance:
             for one in leads.get("Conditions", [])
             if one["Field"] == "http-header"
         ]
-        health = urlsplit(self._account["health_url"]).path
+        # AWS's own name, which the app has without a domain, needs no telling apart.
+        names = _own_names(url.hostname or "") if url.scheme == "https" else []
         return {
             "health": {
-                "Conditions": [_path(health), *asked],
+                "Conditions": [_path(url.path), *names, *asked],
                 "Actions": [_forward(leads["Actions"])],
             },
             "page": {
-                "Conditions": [_path("/*")],
+                "Conditions": [_path("/*"), *names],
                 "Actions": [
                     {
                         "Type": "fixed-response",
@@ -190,8 +202,43 @@ def _priority(rule: Any) -> int:
     return 10**6 if rule["IsDefault"] else int(rule["Priority"])
 
 
-def _forwards(rule: Any) -> bool:
-    return any(action["Type"] == "forward" for action in rule["Actions"])
+def _answers(rules: Iterable[Any], host: str, path: str) -> Any | None:
+    """The first rule that forwards what the stack itself is asked there.
+
+    Never that of a pull request, which is for another name. A rule that looks at more
+    than name, path and CloudFront's secret is not for everybody, and is left aside.
+    """
+    return next((rule for rule in rules if _leads(rule, host, path)), None)
+
+
+def _leads(rule: Any, host: str, path: str) -> bool:
+    if not any(action["Type"] == "forward" for action in rule["Actions"]):
+        return False
+    return all(_met(one, host, path) for one in rule.get("Conditions", ()))
+
+
+def _met(condition: Any, host: str, path: str) -> bool:
+    match condition["Field"]:
+        case "host-header":
+            return _fits(condition.get("HostHeaderConfig", condition), host.lower())
+        case "path-pattern":
+            return _fits(condition.get("PathPatternConfig", condition), path)
+        case "http-header":
+            name: str = condition["HttpHeaderConfig"]["HttpHeaderName"]
+            return name.lower() == ORIGIN_HEADER.lower()
+    return False
+
+
+def _fits(config: Mapping[str, Any], text: str) -> bool:
+    """Whether a value fits: `*` is any characters there, and `?` is one.
+
+    Regular expressions, which a rule can have instead, are not ours.
+    """
+    patterns = map(re.escape, config.get("Values", ()))
+    return any(
+        re.fullmatch(each.replace(r"\*", ".*").replace(r"\?", "."), text)
+        for each in patterns
+    )
 
 
 def _forward(actions: list[Any]) -> dict[str, Any]:
@@ -205,3 +252,9 @@ def _forward(actions: list[Any]) -> dict[str, Any]:
 
 def _path(pattern: str) -> dict[str, Any]:
     return {"Field": "path-pattern", "PathPatternConfig": {"Values": [pattern]}}
+
+
+def _own_names(domain: str) -> list[dict[str, Any]]:
+    """The domain, and `www.` of it, whether that leads here or not."""
+    values = [domain, f"www.{domain}"]
+    return [{"Field": "host-header", "HostHeaderConfig": {"Values": values}}]

@@ -9,7 +9,7 @@ import pytest
 from ops.errors import FailedError, OpsError
 from ops.platforms.aws import Aws
 from ops.platforms.aws.maintenance import PAGE, TAG
-from tests.ops.aws_stack import PLACE, DeployedStack
+from tests.ops.aws_stack import OUTPUTS, PLACE, DeployedStack
 from tests.ops.recorded import Recorded, error
 
 HTTP = {"ListenerArn": "http", "Port": 80}
@@ -89,6 +89,25 @@ def shift(blue: int, green: int, priority: int = 10) -> dict[str, Any]:
         "Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}],
     }
 
+
+def review(number: int, **instead: Any) -> dict[str, Any]:
+    """The rule of a pull request's stack."""
+    host = f"pr-{number}.test.stromhaltig.de"
+    return {
+        "RuleArn": f"review {number}",
+        "Priority": str(100 + number),
+        "IsDefault": False,
+        "Conditions": [named(host)],
+        "Actions": [{"Type": "forward", "TargetGroupArn": f"pr-{number}"}],
+        **instead,
+    }
+
+
+def named(*hosts: str) -> dict[str, Any]:
+    return {"Field": "host-header", "HostHeaderConfig": {"Values": list(hosts)}}
+
+
+OWN = named("test.stromhaltig.de", "www.test.stromhaltig.de")
 
 FORBIDDEN = {
     "Type": "fixed-response",
@@ -181,6 +200,78 @@ def test_the_health_path_follows_when_a_deployment_moved_the_traffic(aws, platfo
     assert [group["Weight"] for group in weights] == [100, 0]
 
 
+def test_reviews_neither_get_the_page_nor_answer_for_the_app(aws, platform):
+    listener = Listener(default(), review(7), review(8))
+    listener.serve(aws, HTTPS)
+    platform.set_maintenance(True)
+    health, page = listener.rules["rule 1"], listener.rules["rule 2"]
+    assert health["Actions"] == [{"Type": "forward", "TargetGroupArn": "blue"}]
+    assert OWN in health["Conditions"]
+    assert OWN in page["Conditions"]
+    platform.set_maintenance(False)
+    assert list(listener.rules) == ["default", "review 7", "review 8"]
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        [named("*.stromhaltig.de"), {"Field": "source-ip", "SourceIpConfig": {}}],
+        [{"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Beta"}}],
+        [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/grafana/*"]}}],
+        [named("pr-?.test.stromhaltig.de")],
+        [named("test.stromhaltig.de.example.org")],
+        [{"Field": "host-header", "HostHeaderConfig": {"RegexValues": [".*"]}}],
+    ],
+)
+def test_a_rule_for_others_than_visitors_is_not_the_apps(aws, platform, conditions):
+    listener = Listener(default(), review(7, Conditions=conditions))
+    listener.serve(aws, HTTPS)
+    platform.set_maintenance(True)
+    assert listener.rules["rule 1"]["Actions"][0]["TargetGroupArn"] == "blue"
+
+
+def test_a_rule_for_the_apps_name_is_the_apps(aws, platform):
+    path = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/api/*"]}}
+    rule = review(7, Conditions=[named("*.stromhaltig.de"), path])
+    listener = Listener(default(FORBIDDEN), rule)
+    listener.serve(aws, HTTPS)
+    platform.set_maintenance(True)
+    assert listener.rules["rule 1"]["Actions"][0]["TargetGroupArn"] == "pr-7"
+
+
+def test_without_a_domain_the_page_is_for_every_name(aws, platform):
+    name = "stromhaltig-test-1.eu-central-1.elb.amazonaws.com"
+    outputs = {**OUTPUTS, "health_url": f"http://{name}/api/health"}
+    listener = Listener(default())
+    listener.serve(aws, HTTP)
+    Aws(DeployedStack(outputs=outputs)).set_maintenance(True)
+    fields = {
+        one["Field"]
+        for rule in ("rule 1", "rule 2")
+        for one in listener.rules[rule]["Conditions"]
+    }
+    assert fields == {"path-pattern"}
+
+
+def test_a_page_for_every_name_of_before_is_made_the_stacks_or_removed(aws, platform):
+    listener = Listener(default(), review(7))
+    listener.serve(aws, HTTPS)
+    platform.set_maintenance(True)
+    for kind, rule in (("health", "rule 1"), ("page", "rule 2")):
+        old = listener.rules[rule]
+        old["Conditions"] = [one for one in old["Conditions"] if one != OWN]
+        listener.tags[rule] = [{"Key": TAG, "Value": kind}]
+    listener.rules["rule 1"]["Actions"] = review(7)["Actions"]
+    assert platform.maintenance()
+    platform.set_maintenance(True)
+    assert OWN in listener.rules["rule 1"]["Conditions"]
+    assert OWN in listener.rules["rule 2"]["Conditions"]
+    assert listener.rules["rule 1"]["Actions"] == default()["Actions"]
+    listener.rules["rule 2"]["Conditions"].remove(OWN)
+    platform.set_maintenance(False)
+    assert list(listener.rules) == ["default", "review 7"]
+
+
 def test_behind_cloudfront_the_health_path_asks_for_its_header_too(aws, platform):
     header = {
         "Field": "http-header",
@@ -192,6 +283,16 @@ def test_behind_cloudfront_the_health_path_asks_for_its_header_too(aws, platform
     platform.set_maintenance(True)
     assert header in listener.rules["rule 1"]["Conditions"]
     assert header not in listener.rules["rule 2"]["Conditions"]
+    # CloudFront passes on the name that it was asked for.
+    assert OWN in listener.rules["rule 2"]["Conditions"]
+    values = [
+        value
+        for condition in listener.rules["rule 1"]["Conditions"]
+        for config in condition.values()
+        if isinstance(config, dict)
+        for value in config["Values"]
+    ]
+    assert len(values) <= 5, "AWS takes no more for the conditions of a rule"
 
 
 def test_a_rule_in_the_way_is_named(aws, platform):
