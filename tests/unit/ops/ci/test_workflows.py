@@ -128,8 +128,12 @@ def test_what_changes_a_stack_is_never_cancelled_by_the_next() -> None:
     assert {group["cancel-in-progress"] for group in changing().values()} == {"false"}
 
 
-def test_an_image_that_waits_for_staging_is_not_pushed_out_by_a_commit() -> None:
-    assert changing()["workflows/deploy.yml: staging"]["queue"] == "max"
+@pytest.mark.parametrize(
+    "job", ["deploy.yml: staging", "review.yml: up", "review.yml: down"]
+)
+def test_what_waits_for_a_stack_is_not_pushed_out_by_what_comes_later(job: str) -> None:
+    """An image by a commit, or the end of an environment by an older push to it."""
+    assert changing()[f"workflows/{job}"]["queue"] == "max"
 
 
 @pytest.mark.parametrize("name", ["deploy", "deploy-stack", "drift", "drill"])
@@ -354,12 +358,66 @@ def test_a_role_is_taken_in_an_environment_only() -> None:
             assert job["environment"], where
 
 
+def run(
+    step: dict[str, Any], environment: dict[str, str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a step's script, as GitHub does where `shell: bash` is said."""
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True
+    )
+
+
+def program(folder: Path, name: str, script: str) -> dict[str, str]:
+    """Put a program before the real ones; gives the environment for it."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return {"PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def test_locks_name_a_machine_that_is_no_other(tmp_path: Path) -> None:
+    """GitHub's have the name of their image, and another's process is not here."""
+    steps = load(ROOT / ".github/actions/stack/action.yml")["runs"]["steps"]
+    names = [step.get("name") for step in steps]
+    naming = steps[names.index("A name of its own")]
+    assert names.index("A name of its own") < names.index("Pulumi")
+    assert naming["if"] == "runner.environment == 'github-hosted'"
+
+    log = tmp_path / "log"
+    sudo = 'echo "$@" >> "$LOG"; [ "$1" = hostname ] || cat >> "$LOG"'
+    for _ in range(2):
+        done = run(naming, program(tmp_path, "sudo", sudo) | {"LOG": str(log)})
+        assert done.returncode == 0, done.stderr
+    called = log.read_text().splitlines()
+    first, second = called[2].split()[1], called[5].split()[1]
+    assert re.fullmatch(r"runner-[0-9a-f-]{36}", first)
+    assert first != second
+    assert called == [
+        *("tee -a /etc/hosts", f"127.0.1.1 {first}", f"hostname {first}"),
+        *("tee -a /etc/hosts", f"127.0.1.1 {second}", f"hostname {second}"),
+    ]
+
+
+def test_nothing_looks_at_a_lock_before_its_machine_has_a_name() -> None:
+    found = 0
+    for where, job, _ in jobs(*OURS):
+        if "PULUMI_BACKEND_URL" not in yaml.dump(job):
+            continue
+        uses = [step.get("uses") for step in job["steps"]]
+        before = job["steps"][: uses.index("./.github/actions/stack")]
+        assert not any("stromhaltig" in step.get("run", "") for step in before), where
+        found += 1
+    assert found == 7
+
+
 @pytest.mark.parametrize(
     "missing", ["PULUMI_BACKEND_URL", "AWS_ROLE_ARN", "AWS_REGION"]
 )
 def test_a_variable_that_is_missing_ends_the_job_with_its_name(missing: str) -> None:
     steps = load(ROOT / ".github/actions/stack/action.yml")["runs"]["steps"]
     installed, asked, *_ = steps
+    assert asked["name"] == "Variables"
     # The chat is told of it too, for which the command has to be there.
     assert installed["uses"] == "./.github/actions/setup"
     given = {
@@ -368,14 +426,8 @@ def test_a_variable_that_is_missing_ends_the_job_with_its_name(missing: str) -> 
         "AWS_REGION": "eu-central-1",
     }
 
-    def ended(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]
-        return subprocess.run(
-            [*command, asked["run"]], env=environment, capture_output=True, text=True
-        )
-
-    assert ended(given).returncode == 0
-    done = ended(given | {missing: ""})
+    assert run(asked, given).returncode == 0
+    done = run(asked, given | {missing: ""})
     assert done.returncode == 1
     assert done.stdout.startswith(
         f"::error::{missing} is no variable of the environment"
