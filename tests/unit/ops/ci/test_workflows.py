@@ -15,6 +15,7 @@ import pytest
 import typer
 import yaml
 
+from ops.ci.environments import TITLE
 from ops.ci.images import by_digest
 from ops.ci.reaper import REVIEW_LABEL
 from ops.ci.stacks import stack_files
@@ -234,6 +235,28 @@ def test_an_environment_that_does_not_come_up_is_told() -> None:
     assert "needs.up.result != 'skipped'" in review["tell"]["if"]
     [told] = [s for s in review["tell"]["steps"] if "run" in s]
     assert told["if"] == "hashFiles('review.md') != ''"
+
+
+def test_an_image_that_no_stack_can_pull_ends_the_job_before_there_is_one(
+    tmp_path: Path,
+) -> None:
+    """A new package is private, and a service that waits for it does so for long."""
+    steps = load(ROOT / ".github/workflows/review.yml")["jobs"]["up"]["steps"]
+    names = [step.get("name") for step in steps]
+    asking = steps[names.index("Pulled without a login")]
+    assert names.index("Pulled without a login") < names.index("Stack file")
+    assert asking["env"]["DOCKER_CONFIG"] == "${{ runner.temp }}/no-login"
+    image = {"IMAGE": "ghcr.io/o/infra@sha256:0a"}
+    docker = '[ "$*" = "manifest inspect $IMAGE" ] || exit 2; exit '
+
+    asked = run(asking, image | program(tmp_path, "docker", f"{docker} 0"), tmp_path)
+    assert (asked.returncode, asked.stdout) == (0, "")
+    refused = run(asking, image | program(tmp_path, "docker", f"{docker} 1"), tmp_path)
+    assert refused.returncode == 1
+    hint = "ghcr.io/o/infra cannot be pulled without a login. Make the package public"
+    assert refused.stdout.startswith(f"::error::{hint}")
+    told = (tmp_path / "review.md").read_text()
+    assert told.startswith(f"{TITLE}\n\n{hint}")
 
 
 @pytest.mark.parametrize(
