@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -208,6 +209,55 @@ def test_a_drill_that_fails_keeps_its_report() -> None:
     )
     assert drill < report
     assert "!cancelled()" in steps[report]["if"]
+
+
+@pytest.mark.parametrize(
+    ("file", "job"),
+    [("deploy", "refused"), ("deploy-stack", "deploy"), ("drill", "drill")],
+)
+def test_the_chat_is_told_also_without_our_command(
+    file: str, job: str, tmp_path: Path
+) -> None:
+    """It is not there when the checkout or the set-up failed."""
+    content = load(ROOT / f".github/workflows/{file}.yml")["jobs"][job]
+    [telling] = [s for s in content["steps"] if "ci notify" in s.get("run", "")]
+    assert telling["if"] == "always()"
+    names = {*telling["env"], *content.get("env", {})}
+    webhook = "https://hooks.example/T0/secret"
+    given = dict.fromkeys(names, "") | {
+        "GITHUB_WORKFLOW": "deploy",
+        "SLACK_WEBHOOK_URL": webhook,
+        "STATUS": "failure",
+        "STROMHALTIG_STACK": "production",
+        "RUN": "https://github.example/runs/1",
+    }
+    assert set(given) == names | {"GITHUB_WORKFLOW"}
+    curl = 'printf "%s\\n" "$@" > arguments; cat > config'
+    given |= program(tmp_path, "curl", curl)
+
+    assert run(telling, given | {"SLACK_WEBHOOK_URL": ""}, tmp_path).returncode == 0
+    assert not (tmp_path / "config").exists()
+    assert run(telling, given, tmp_path).returncode == 0
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    # Every process of the machine may read them.
+    assert not any(webhook in argument for argument in arguments)
+    assert (tmp_path / "config").read_text() == f'url = "{webhook}"\n'
+    assert json.loads(arguments[arguments.index("--json") + 1]) == {
+        "text": ":warning: deploy of *production*: failure, "
+        "https://github.example/runs/1"
+    }
+
+    (tmp_path / "config").unlink()
+    program(tmp_path, "stromhaltig", "exit 0")
+    assert run(telling, given, tmp_path).returncode == 0
+    assert not (tmp_path / "config").exists()
+
+
+def test_the_sentence_without_our_command_is_the_same_everywhere() -> None:
+    """Without a checkout there is no action of ours to keep it in."""
+    told = [script for _, script in scripts() if "ci notify" in script]
+    assert len(told) == 3
+    assert len({script.partition(" ||\n")[2] for script in told}) == 1
 
 
 @pytest.mark.parametrize("name", ["test", "rehearse"])
