@@ -648,6 +648,41 @@ def test_every_target_that_is_made_exists() -> None:
     assert {".venv/dev.ready", ".venv/rehearsal.ready"} <= TARGETS
 
 
+def test_what_a_job_builds_is_in_a_cache_of_its_own() -> None:
+    """A cache is never written twice: a job that builds less would save it first."""
+    [cache] = [
+        step["with"]
+        for step in load(ROOT / ".github/actions/setup/action.yml")["runs"]["steps"]
+        if step.get("uses", "").startswith("actions/cache@")
+    ]
+    former = cache["restore-keys"].splitlines()
+    assert cache["key"].startswith(former[0])
+    assert former[0] == former[1] + "${{ inputs.builds }}-"
+
+    building: dict[str, set[str]] = {}
+    for where, job, _ in jobs(*OURS):
+        made = {
+            word
+            for step in job.get("steps", ())
+            for words in commands(step.get("run", ""), "make")
+            for word in words
+        } & {"check", "rehearse", "test"}
+        for step in job.get("steps", ()):
+            given = step.get("with", {})
+            if step.get("uses") != "./.github/actions/setup":
+                assert "builds" not in given
+            elif given.get("cache") != "false":
+                assert bool(made) == ("builds" in given), where
+                building.setdefault(given.get("builds", ""), set()).update(made)
+    assert building == {
+        "": set(),
+        "checks": {"check"},
+        "everything": {"test"},
+        "rehearsal-embedded": {"rehearse"},
+        "rehearsal-${{ matrix.plugins }}": {"rehearse"},
+    }
+
+
 @pytest.mark.parametrize(
     "target", sorted(t for t in TARGETS if t.startswith("ci-")), ids=str
 )
