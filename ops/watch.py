@@ -209,10 +209,10 @@ def monitor(
 ) -> None:
     """Measure CPU, memory, disk and database connections against their limits.
 
-    Ends with 1 when one is beyond its limit, or none is known, for cron and the like.
+    Ends with 1 when one is beyond its limit or not known, for cron and the like: what
+    does not run has no figure. What the platform does not measure does not count.
     """
     from ops.platforms import platform_of
-    from ops.platforms.platform import State
     from ops.stack import Stack
 
     platform = platform_of(Stack(stack))
@@ -228,8 +228,7 @@ def monitor(
         if not watch:
             break
         time.sleep(every)
-    known = [measure for measure in measures if measure.value is not None]
-    if not known or any(measure.state is not State.OK for measure in known):
+    if not _well(measures):
         raise typer.Exit(FAILED)
 
 
@@ -278,6 +277,14 @@ def _expression(grep: str | None) -> str | None:
     return grep
 
 
+def _well(measures: Iterable[Measure]) -> bool:
+    """Whether something is measured, and all of that is known and within its limit."""
+    from ops.platforms.platform import State
+
+    states = [measure.state for measure in measures if measure.offered]
+    return bool(states) and all(state is State.OK for state in states)
+
+
 def _plain(measures: Iterable[Measure]) -> list[dict[str, object]]:
     return [
         {
@@ -285,6 +292,7 @@ def _plain(measures: Iterable[Measure]) -> list[dict[str, object]]:
             "value": measure.value,
             "unit": measure.unit,
             "limit": measure.limit,
+            "offered": measure.offered,
             "state": measure.state,
             "note": measure.note,
         }
@@ -296,7 +304,8 @@ def _show_measures(measures: Iterable[Measure]) -> None:
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
     table = Table(box=None, show_header=False, pad_edge=False)
     for measure in measures:
-        value = "not known" if measure.value is None else f"{measure.value:g}"
+        unknown = "not known" if measure.offered else "not offered"
+        value = unknown if measure.value is None else f"{measure.value:g}"
         unit = "" if measure.value is None else measure.unit
         side = "at least" if measure.least else "at most"
         table.add_row(

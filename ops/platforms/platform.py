@@ -39,9 +39,12 @@ class Fact:
 class Measure:
     """A figure that `monitor` watches.
 
-    value: None when it is not known; unit: `%`, `connections`, `GiB`.
+    value: None when it is not known, for the reason in `note`, which is not well: what
+    does not run tells no figure. unit: `%`, `connections`, `GiB`.
     limit: it is too much above this, or, with `least`, too little below; None when
     nobody knows it, so that nothing is too much.
+    offered: False where this platform has no such figure; then there is no value, and
+    nothing is wrong.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Measure:
     limit: float | None
     least: bool = False
     note: str = ""
+    offered: bool = True
 
     @property
     def state(self) -> State:

@@ -79,6 +79,7 @@ _WHY = {
     "NEEDS_APPROVAL": "somebody has to approve it in the dashboard",
 }
 _RECENT = timedelta(minutes=10)  # of measurements, which come each minute
+_UNMEASURED = "Railway has no figure of the last 10 minutes"
 
 
 class Railway:
@@ -441,7 +442,8 @@ class Railway:
         ):
             known = newest.get(used) is not None and newest.get(most)
             value = round(100 * newest[used] / newest[most], 1) if known else None
-            yield Measure(f"app {name}", value, "%", limit)
+            note = _UNMEASURED if value is None else ""
+            yield Measure(f"app {name}", value, "%", limit, note=note)
 
     def _connections(self) -> Measure:
         query = (
@@ -452,8 +454,10 @@ class Railway:
         try:
             with self.database() as address, address.connect() as connection:
                 used, most = connection.execute(query).fetchone() or (1, 0)
+        except NotOfferedError as error:
+            return Measure(name, None, unit, None, note=str(error), offered=False)
         except OpsError as error:
-            return Measure(name, None, unit, 0, note=str(error))
+            return Measure(name, None, unit, None, note=str(error))
         return Measure(name, used - 1, unit, 0.8 * most, note=f"of {most}")
 
     def _ssh(self) -> str:

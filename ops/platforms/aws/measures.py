@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ ERRORS_PERCENT = 1.0
 _WINDOW = timedelta(minutes=15)
 """How old a figure may be. RDS reports each minute, and late."""
 
+_MINUTES = _WINDOW.seconds // 60
 _PERIOD = 60
 _GIB = 1024**3
 
@@ -55,7 +56,10 @@ def room(account: Account) -> int | None:
 
 
 def measures(account: Account) -> list[Measure]:
-    """As `Platform.measures`; what CloudWatch has no figure for has no value."""
+    """As `Platform.measures`; what CloudWatch has no figure for has no value.
+
+    Without a running task there is none of the app; without requests, none of them.
+    """
     service = {
         "ClusterName": account["cluster"],
         "ServiceName": account["service"],
@@ -80,7 +84,10 @@ def measures(account: Account) -> list[Measure]:
     newest = {name: values[0] if values else None for name, values in series.items()}
     live = database.server(account)
     most = connections(live["DBInstanceClass"])
-    return [
+    share, requests = _share(
+        series["requests"], [*series["app_5xx"], *series["lb_5xx"]]
+    )
+    found = [
         Measure("app CPU", newest["cpu"], "%", CPU_PERCENT),
         Measure("app memory", newest["memory"], "%", MEMORY_PERCENT),
         Measure("database CPU", newest["db_cpu"], "%", CPU_PERCENT),
@@ -100,12 +107,14 @@ def measures(account: Account) -> list[Measure]:
         ),
         Measure(
             "answers with 5xx",
-            _share(series["requests"], [*series["app_5xx"], *series["lb_5xx"]]),
+            share,
             "%",
             ERRORS_PERCENT,
-            note=f"in {_WINDOW.seconds // 60} minutes",
+            note=f"of {requests:.0f} in {_MINUTES} minutes",
         ),
     ]
+    missing = f"CloudWatch has no figure of the last {_MINUTES} minutes"
+    return [replace(one, note=missing) if one.value is None else one for one in found]
 
 
 _ALB = "AWS/ApplicationELB"
@@ -167,8 +176,11 @@ def _used(free: float | None, allocated: int) -> float | None:
     return None if free is None else round(100 * (1 - free / (allocated * _GIB)), 1)
 
 
-def _share(requests: list[float], errors: list[float]) -> float | None:
-    """Percent; None without requests. What the load balancer refused counts as one."""
+def _share(requests: list[float], errors: list[float]) -> tuple[float, float]:
+    """Percent, and of how many; what the load balancer refused counts as one.
+
+    A minute without requests has no figure, so at night it is 0 of none.
+    """
     # Its own errors are no requests to a target.
     total = max(sum(requests), sum(errors))
-    return round(100 * sum(errors) / total, 2) if total else None
+    return (round(100 * sum(errors) / total, 2) if total else 0.0), total

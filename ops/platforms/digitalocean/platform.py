@@ -148,19 +148,10 @@ class DigitalOcean:
 
     def measures(self) -> list[Measure]:
         """CPU and memory of the instances, and the database's data and connections."""
-        measures = []
-        for part in self._health():
-            name = part["name"]
-            measures += [
-                Measure(f"{name} CPU", part.get("cpu_usage_percent"), "%", CPU_PERCENT),
-                Measure(
-                    f"{name} memory",
-                    part.get("memory_usage_percent"),
-                    "%",
-                    MEMORY_PERCENT,
-                ),
-            ]
-        return [*measures, *self._database_measures()]
+        # Without one, the app has neither: that must not go unsaid.
+        parts = self._health() or [{"name": "app"}]
+        app = [measure for part in parts for measure in _usage(part)]
+        return [*app, *self._database_measures()]
 
     def logs(self, query: LogQuery) -> Iterator[LogLine]:
         """Lines of the service, of which App Platform keeps few."""
@@ -424,8 +415,9 @@ class DigitalOcean:
         try:
             yield from self._asked()
         except OpsError as error:
-            yield Measure("database data", None, "%", DISK_PERCENT, note=str(error))
-            yield Measure("database connections", None, "connections", 0)
+            why = str(error)
+            yield Measure("database data", None, "%", DISK_PERCENT, note=why)
+            yield Measure("database connections", None, "connections", None, note=why)
 
     def _asked(self) -> list[Measure]:
         disk = (self._described("database") or {}).get("storage_size_mib") or 0
@@ -438,10 +430,9 @@ class DigitalOcean:
         with self.database() as address, address.connect() as connection:
             size, used, most = connection.execute(query).fetchone() or (0, 1, 0)
         percent = round(100 * float(size) / (disk * 1024**2), 1) if disk else None
+        note = "without its log" if disk else "DigitalOcean does not say of how much"
         return [
-            Measure(
-                "database data", percent, "%", DISK_PERCENT, note="without its log"
-            ),
+            Measure("database data", percent, "%", DISK_PERCENT, note=note),
             Measure(
                 "database connections",
                 used - 1,
@@ -453,6 +444,14 @@ class DigitalOcean:
 
 
 _REFRESH = "Put back what the program describes: pulumi up --refresh"
+
+
+def _usage(part: Any) -> Iterator[Measure]:
+    for what, limit in (("cpu", CPU_PERCENT), ("memory", MEMORY_PERCENT)):
+        value = part.get(f"{what}_usage_percent")
+        name = f"{part['name']} {'CPU' if what == 'cpu' else what}"
+        note = "App Platform has no figure of it" if value is None else ""
+        yield Measure(name, value, "%", limit, note=note)
 
 
 def _closed(app: Any) -> bool:

@@ -115,23 +115,47 @@ def space(engine: Engine, container: str, path: str) -> tuple[int, int, int]:
 
 
 def usage(containers: Iterable[Any]) -> list[Measure]:
-    """CPU and memory of containers that run, of what each may use."""
-    running = [each for each in containers if each.status == "running"]
+    """CPU and memory of containers, of what each may use.
+
+    One that does not run has neither, and says why.
+    """
+    known = list(containers)
     # The engine watches for a second before it answers.
-    with ThreadPoolExecutor(max_workers=max(1, len(running))) as pool:
-        told = list(pool.map(lambda each: each.stats(stream=False), running))
-    measures = []
-    for container, stats in zip(running, told, strict=True):
-        cores = container.attrs["HostConfig"]["NanoCpus"] / 1e9
-        measures += [
-            Measure(
-                f"{container.name} CPU", cpu_percent(stats, cores), "%", CPU_PERCENT
-            ),
-            Measure(
-                f"{container.name} memory", memory_percent(stats), "%", MEMORY_PERCENT
-            ),
-        ]
-    return measures
+    with ThreadPoolExecutor(max_workers=max(1, len(known))) as pool:
+        return [measure for each in pool.map(_usage, known) for measure in each]
+
+
+def _usage(container: Any) -> list[Measure]:
+    if container.status != "running":
+        return no_usage(container.name, trouble(container))
+    stats = container.stats(stream=False)
+    cpu = cpu_percent(stats, container.attrs["HostConfig"]["NanoCpus"] / 1e9)
+    memory = memory_percent(stats)
+    return [
+        Measure(
+            f"{container.name} CPU",
+            cpu,
+            "%",
+            CPU_PERCENT,
+            note="the engine has no figure" if cpu is None else "",
+        ),
+        Measure(
+            f"{container.name} memory",
+            memory,
+            "%",
+            MEMORY_PERCENT,
+            note="the host's kernel does not count it" if memory is None else "",
+            offered=memory is not None,
+        ),
+    ]
+
+
+def no_usage(name: str, why: str) -> list[Measure]:
+    """CPU and memory of what does not run."""
+    return [
+        Measure(f"{name} CPU", None, "%", CPU_PERCENT, note=why),
+        Measure(f"{name} memory", None, "%", MEMORY_PERCENT, note=why),
+    ]
 
 
 def cpu_percent(stats: Mapping[str, Any], cores: float) -> float | None:

@@ -124,14 +124,18 @@ class DockerHost:
 
     def measures(self) -> list[Measure]:
         """CPU and memory of each container, disk, and database connections."""
-        names = {
+        names = [
             self._outputs[output]
             for output in ("proxy_container", "database_container", "cache_container")
-        }
-        # What is gone is for `status` to tell.
-        there = [each for each in self._engine.containers() if each.name in names]
-        containers = [*self._rollout.serving(), *there]
-        return [*facts.usage(containers), *self._disks(), self._connections()]
+        ]
+        there = {each.name: each for each in self._engine.containers()}
+        serving = self._rollout.serving()
+        gone = [] if serving else facts.no_usage("app", "nginx leads to no container")
+        for name in names:
+            if name not in there:
+                gone += facts.no_usage(name, "there is no such container")
+        containers = [*serving, *(there[name] for name in names if name in there)]
+        return [*facts.usage(containers), *gone, *self._disks(), self._connections()]
 
     def logs(self, query: LogQuery) -> Iterator[LogLine]:
         """Lines of the app's containers, replaced ones included until they are gone."""
@@ -309,7 +313,7 @@ class DockerHost:
             with self.database() as address, address.connect() as connection:
                 used, most = connection.execute(query).fetchone() or (0, 0)
         except OpsError as error:
-            return Measure(name, None, unit, 0, note=str(error))
+            return Measure(name, None, unit, None, note=str(error))
         limit = most * CONNECTIONS_PERCENT / 100
         return Measure(name, used - 1, unit, limit, note=f"of {most}")
 

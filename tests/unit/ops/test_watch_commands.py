@@ -201,13 +201,48 @@ def test_monitor_is_an_exit_code_for_cron(platform):
     ]
 
 
-def test_monitor_is_content_when_all_that_is_known_is_within_limits(platform):
-    platform.figures = [Measure("cpu", 80, "%", 80), Measure("memory", None, "%", 85)]
+def test_monitor_is_not_content_while_something_is_not_known(platform):
+    """What does not run has no figure: a cron at night must hear of it."""
+    platform.figures = [
+        Measure("proxy CPU", 1, "%", 80),
+        Measure("database CPU", None, "%", 80, note="exited, exit code 137"),
+    ]
+    done = run("monitor")
+    assert done.exit_code == 1
+    told = " ".join(done.stdout.splitlines()[-1].split())
+    assert told == "unknown database CPU not known at most 80 exited, exit code 137"
+
+
+def test_what_the_platform_does_not_measure_is_no_trouble(platform):
+    missing = Measure("connections", None, "", 0, note="no way to it", offered=False)
+    platform.figures = [Measure("cpu", 80, "%", 80), missing]
     done = run("monitor", "--json")
     assert done.exit_code == 0
     [line] = done.stdout.splitlines()
-    states = [measure["state"] for measure in json.loads(line)["measures"]]
-    assert states == ["ok", "unknown"]
+    told = [
+        (one["state"], one["offered"], one["note"])
+        for one in json.loads(line)["measures"]
+    ]
+    assert told == [("ok", True, ""), ("unknown", False, "no way to it")]
+    assert "not offered" in run("monitor").stdout
+    platform.figures = [missing]
+    assert run("monitor").exit_code == 1
+
+
+def test_monitor_that_watches_goes_on_when_something_is_not_well(platform, monkeypatch):
+    platform.figures = [Measure("cpu", None, "%", 80)]
+    pauses = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("ops.watch.time.sleep", sleep)
+    done = run("monitor", "--watch", "--every", "7", "--json")
+    assert pauses == [7, 7]
+    assert len(done.stdout.splitlines()) == 2
+    assert done.exit_code == 130
 
 
 def test_a_limit_that_nobody_knows_is_no_limit_and_json(platform):

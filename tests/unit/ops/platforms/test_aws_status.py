@@ -560,8 +560,17 @@ class TestMeasures:
 
     def test_what_is_not_measured_is_unknown_and_not_well(self, aws, platform):
         found = self.measure(aws, platform)
+        del found["answers with 5xx"]
         assert {one.value for one in found.values()} == {None}
         assert {one.state for one in found.values()} == {State.UNKNOWN}
+        assert {one.note for one in found.values()} == {
+            "CloudWatch has no figure of the last 15 minutes"
+        }
+
+    def test_nobody_who_asks_gets_no_error(self, aws, platform):
+        share = self.measure(aws, platform)["answers with 5xx"]
+        assert (share.value, share.state) == (0, State.OK)
+        assert share.note == "of 0 in 15 minutes"
 
     def test_no_errors_among_requests_are_none(self, aws, platform):
         found = self.measure(aws, platform, requests=[50.0])

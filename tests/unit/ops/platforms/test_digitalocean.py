@@ -336,8 +336,22 @@ def test_measures_are_held_to_the_guides_limits(cloud, well):
     assert told["app CPU"].state is State.WARNING
     assert told["app memory"].state is State.OK
     # Whoever may not ask the database sees why.
-    assert told["database data"].value is None
-    assert "scope" in told["database data"].note
+    for name in ("database data", "database connections"):
+        assert told[name].value is None
+        assert told[name].offered
+        assert "scope" in told[name].note
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"), [([], "app"), ([{"name": "api", "state": "UNHEALTHY"}], "api")]
+)
+def test_an_app_without_figures_is_not_passed_over(cloud, well, parts, name):
+    cloud.on(f"GET /v2/databases/{CLUSTER}/users/stromhaltig", (403, {}))
+    cloud.on(f"GET /v2/apps/{APP}/health", {"app_health": {"components": parts}})
+    told = {measure.name: measure for measure in well.measures()}
+    for what in ("CPU", "memory"):
+        assert told[f"{name} {what}"].state is State.UNKNOWN
+        assert told[f"{name} {what}"].note == "App Platform has no figure of it"
 
 
 def test_an_update_of_the_cluster_that_waits_is_told(cloud, well, monkeypatch):

@@ -7,16 +7,17 @@ import tarfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ops.errors import OpsError
-from ops.platforms.docker_host import facts, logs
+from ops.platforms.docker_host import DockerHost, facts, logs
 from ops.platforms.docker_host.engine import Engine
 from ops.platforms.docker_host.rollout import Names, Rollout, trouble
 from ops.platforms.docker_host.volumes import VolumeStore
-from ops.platforms.platform import Running, State
+from ops.platforms.platform import Measure, Running, State
 
 NOW = datetime(2026, 11, 29, 22, 0, tzinfo=UTC)
 NAMES = Names(
@@ -36,6 +37,7 @@ class Container:
     attrs: dict[str, Any]
     printed: list[bytes] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -44,6 +46,9 @@ class Container:
     @property
     def status(self) -> str:
         return str(self.attrs["State"]["Status"])
+
+    def stats(self, *, stream: bool) -> dict[str, Any]:
+        return self.figures
 
     def logs(self, **asked: Any) -> Any:
         self.asked.append(asked)
@@ -58,6 +63,7 @@ def container(
     health: str | None = "healthy",
     minute: int = 0,
     printed: tuple[bytes, ...] = (),
+    stats: dict[str, Any] | None = None,
     **state: Any,
 ) -> Container:
     known = {
@@ -81,6 +87,7 @@ def container(
             "NetworkSettings": {"Networks": {"s-edge": {"Aliases": aliases}}},
         },
         list(printed),
+        figures=stats or {},
     )
 
 
@@ -277,6 +284,64 @@ def test_cpu_of_a_container_that_has_just_started_is_unknown():
 def test_memory_does_not_count_files_that_are_only_cached(cached):
     memory = {"usage": 600, "limit": 1000, "stats": {cached: 100}}
     assert facts.memory_percent({"memory_stats": memory}) == 50.0
+
+
+STATS = {
+    "cpu_stats": {
+        "cpu_usage": {"total_usage": 300},
+        "system_cpu_usage": 2000,
+        "online_cpus": 1,
+    },
+    "precpu_stats": {"cpu_usage": {"total_usage": 200}, "system_cpu_usage": 1000},
+    "memory_stats": {"usage": 600, "limit": 1000},
+}
+
+
+def test_a_container_that_does_not_run_has_no_figures_and_says_why():
+    stopped = container("s-database", None, Status="exited", ExitCode=137, health=None)
+    told = facts.usage([container("s-proxy", None, stats=STATS), stopped])
+    assert [(one.name, one.value) for one in told] == [
+        ("s-proxy CPU", 10.0),
+        ("s-proxy memory", 60.0),
+        ("s-database CPU", None),
+        ("s-database memory", None),
+    ]
+    assert {one.note for one in told[2:]} == {"exited, exit code 137"}
+    assert all(one.offered for one in told)
+
+
+def test_a_kernel_that_does_not_count_memory_is_no_trouble():
+    stats = {**STATS, "memory_stats": {}}
+    cpu, memory = facts.usage([container("s-proxy", None, stats=stats)])
+    assert cpu.state is State.OK
+    assert (memory.value, memory.offered) == (None, False)
+
+
+def test_what_is_gone_is_measured_as_unknown(monkeypatch):
+    outputs = {
+        "release": "app:2",
+        "app_containers": NAMES.apps,
+        "migration_container": NAMES.migration,
+        "proxy_container": "s-proxy",
+        "edge_network": "s-edge",
+        "database_container": "s-database",
+        "cache_container": "s-cache",
+    }
+    engine = Fake(
+        container("s-proxy", None, stats=STATS),
+        container("s-database", None, stats=STATS),
+    )
+    monkeypatch.setattr(DockerHost, "_engine", engine)
+    monkeypatch.setattr(DockerHost, "_disks", lambda _: [])
+    monkeypatch.setattr(DockerHost, "_connections", lambda _: Measure("c", 1, "", 2))
+    host = DockerHost(SimpleNamespace(outputs=outputs))  # type: ignore[arg-type]
+    told = {one.name: one.note for one in host.measures() if one.value is None}
+    assert told == {
+        "app CPU": "nginx leads to no container",
+        "app memory": "nginx leads to no container",
+        "s-cache CPU": "there is no such container",
+        "s-cache memory": "there is no such container",
+    }
 
 
 def test_memory_of_a_container_that_ends_is_unknown():

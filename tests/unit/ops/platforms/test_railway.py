@@ -225,11 +225,14 @@ def test_measures_are_of_what_the_service_may_use(world, platform):
     # Without a way to the database the reason is told, and what would help.
     assert told["database connections"].value is None
     assert "TCP proxy" in told["database connections"].note
+    assert not told["database connections"].offered
 
 
 def test_what_was_not_measured_is_unknown(platform):
     told = {measure.name: measure for measure in platform.measures()}
     assert told["app CPU"].state is State.UNKNOWN
+    assert told["app CPU"].offered
+    assert told["app CPU"].note == "Railway has no figure of the last 10 minutes"
 
 
 # Logs
