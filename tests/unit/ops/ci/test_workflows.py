@@ -169,6 +169,26 @@ def test_production_gets_what_staging_ran_or_nothing() -> None:
         by_digest(found[1], "production")
 
 
+def test_what_waited_deploys_no_older_program_than_what_came_before() -> None:
+    """Staging's turn begins with the branch as it is; production gets the same."""
+    promoted = load(ROOT / ".github/workflows/deploy.yml")["jobs"]
+    assert promoted["staging"]["with"]["ref"] == "${{ github.ref }}"
+    assert promoted["production"]["with"]["ref"] == (
+        "${{ needs.staging.outputs.commit || 'nothing that staging handed on' }}"
+    )
+    called = load(ROOT / ".github/workflows/deploy-stack.yml")
+    assert called["on"]["workflow_call"]["outputs"]["commit"]["value"] == (
+        "${{ jobs.deploy.outputs.commit }}"
+    )
+    deploy = called["jobs"]["deploy"]
+    assert deploy["outputs"]["commit"] == "${{ steps.commit.outputs.commit }}"
+    _, checkout, commit, *_ = deploy["steps"]
+    assert checkout["with"]["ref"] == "${{ inputs.ref }}"
+    assert commit["id"] == "commit"
+    assert "commit=$(git rev-parse HEAD)" in commit["run"]
+    assert 'echo "commit=$commit" >> "$GITHUB_OUTPUT"' in commit["run"]
+
+
 def test_secrets_of_an_environment_reach_a_called_workflow_by_name() -> None:
     """They are empty in it unless the caller names them, though it has no value."""
     found = 0
