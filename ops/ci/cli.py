@@ -88,15 +88,25 @@ def preview(
     against: Annotated[
         Path | None, typer.Option(help="With --file: the exported state.")
     ] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            help="Commit that the change is for: an image that the change names is "
+            "previewed instead of the one that runs."
+        ),
+    ] = "",
 ) -> None:
     """Preview a stack, judge and price it: short for a comment, in full for a summary.
+
+    With the image that it runs, as `deploy` gets it from a pipeline, whatever the
+    stack's file names.
 
     Ends with 1 when there is no preview or a policy is against it. Both are written
     all the same, and say so.
     """
     from ops.ci import previews
 
-    found = _previewed(stack, file, against)
+    found = _previewed(stack, file, against, base)
     output.mkdir(parents=True, exist_ok=True)
     (output / f"{stack}.md").write_text(previews.short(found), encoding="utf-8")
     _summarise(previews.full(found))
@@ -393,21 +403,28 @@ def unlock(number: NumberOption) -> None:
     say(f"{name} is free." if freed else f"{name} is left as it is.")
 
 
-def _previewed(stack: str, file: Path | None, against: Path | None) -> Preview:
+def _previewed(
+    stack: str, file: Path | None, against: Path | None, base: str
+) -> Preview:
     """The preview, or why there is none."""
+    from dataclasses import replace
+
+    from ops.ci.images import as_deployed
     from ops.ci.previews import Preview, read_preview
 
+    named = ""
     try:
         if file is not None:
             printed = json.loads(_text(file))
             state = json.loads(_text(against)) if against else None
         else:
             state = _pulumi_json("stack", "export", "--stack", stack)
-            printed = _pulumi_json(
-                "preview", "--json", "--show-sames", "--stack", stack
-            )
-        return read_preview(stack, printed, state)
-    except GraphError as error:
+            with as_deployed(stack, state, base) as named:
+                printed = _pulumi_json(
+                    "preview", "--json", "--show-sames", "--stack", stack
+                )
+        return replace(read_preview(stack, printed, state), unused_image=named)
+    except (GraphError, OpsError) as error:
         return Preview(stack=stack, failure=str(error))
     except ValueError as error:
         refuse(f"{file} or {against} is no JSON: {error}")

@@ -31,7 +31,8 @@ class Preview:
 
     failure: why there is none; then all else is empty. judgement: of what would be.
     before, after: a month of it; before is none for a stack that is not there yet,
-    both are where `unpriced` says why it cannot be priced.
+    both are where `unpriced` says why it cannot be priced. unused_image: what the
+    stack's file names, where the preview is of the image that runs.
     """
 
     stack: str
@@ -41,6 +42,7 @@ class Preview:
     before: Estimate | None = None
     after: Estimate | None = None
     unpriced: str = ""
+    unused_image: str = ""
 
     @property
     def passed(self) -> bool:
@@ -150,6 +152,11 @@ def _rendered(preview: Preview, *, shown: int | None) -> str:
         reason = preview.failure[-FAILURE_CHARACTERS:] if shown else preview.failure
         return f"### {name}: the preview failed\n\n{block(redact(reason))}"
     parts = [f"### {name}: {counted(preview.changes)}"]
+    if preview.unused_image:
+        parts.append(
+            "With the image that runs, which a pipeline deploys again. The stack's "
+            f"file names another: {code(preview.unused_image)}."
+        )
     parts += _changes(preview.changes, shown)
     if preview.judgement is not None:
         parts.append(_policies(preview.judgement, shown))

@@ -43,6 +43,8 @@ _OF_A_PLATFORM: Mapping[str, Sequence[str]] = {
 }
 """Parts of the program that only one platform's stacks are made by."""
 
+_REACH_BACK = "The clone must reach back to where they part: fetch-depth: 0"
+
 
 @dataclass(frozen=True, kw_only=True)
 class StackFile:
@@ -81,14 +83,37 @@ def changed_paths(root: Path, base: str, head: str) -> list[str]:
 
     Raises OpsError when Git knows one of both not.
     """
-    command = ["git", "diff", "--name-only", "-z", f"{base}...{head}", "--"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    done = _git(root, "diff", "--name-only", "-z", f"{base}...{head}", "--")
     if done.returncode != 0:
         raise OpsError(
-            f"git diff {base}...{head} failed: {done.stderr.strip()}. The clone must "
-            "reach back to where they part: fetch-depth: 0"
+            f"git diff {base}...{head} failed: {done.stderr.strip()}. {_REACH_BACK}"
         )
     return [path for path in done.stdout.split("\0") if path]
+
+
+def image_before(root: Path, stack: str, base: str) -> str:
+    """The image that a stack's file named where `HEAD` left `base`.
+
+    Empty when it named none, was not there or was no stack file.
+
+    Raises OpsError when Git does not know `base`.
+    """
+    parted = _git(root, "merge-base", base, "HEAD")
+    if parted.returncode != 0:
+        raise OpsError(
+            f"git merge-base {base} HEAD failed: {parted.stderr.strip()}. {_REACH_BACK}"
+        )
+    file = f"{parted.stdout.strip()}:./Pulumi.{stack}.yaml"
+    try:
+        content = yaml.safe_load(_git(root, "show", file).stdout) or {}
+        image = _group(content.get("config") or {}, "image")
+    except (yaml.YAMLError, AttributeError):
+        image = {}
+    return str(image.get("ref") or "")
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
 
 
 def _stack_file(file: Path) -> StackFile:

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from ops.ci import stacks
-from ops.ci.stacks import StackFile, changed_paths, stack_files, touched
+from ops.ci.stacks import (
+    StackFile,
+    changed_paths,
+    image_before,
+    stack_files,
+    touched,
+)
 from ops.errors import OpsError
 
 ROOT = Path(__file__).parents[4]
@@ -138,3 +144,33 @@ def test_only_what_the_branch_changed_counts(clone: Path) -> None:
 def test_a_clone_that_is_too_shallow_is_told(clone: Path) -> None:
     with pytest.raises(OpsError, match="fetch-depth: 0"):
         changed_paths(clone, "0" * 40, "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ("config:\n  stromhaltig:image:\n    ref: app@sha256:1\n", "app@sha256:1"),
+        ("config: {}\n", ""),
+        ("config: [", ""),
+        (None, ""),
+    ],
+)
+def test_the_image_of_before_is_that_where_the_branch_began(
+    clone: Path, text: str | None, image: str
+) -> None:
+    if text is not None:
+        (clone / "Pulumi.staging.yaml").write_text(text)
+    commit(clone, "first.py")
+    git(clone, "checkout", "-q", "-b", "branch")
+    git(clone, "checkout", "-q", "main")
+    (clone / "Pulumi.staging.yaml").write_text("config: theirs\n")
+    commit(clone, "theirs.py")
+    git(clone, "checkout", "-q", "branch")
+    (clone / "Pulumi.staging.yaml").write_text("config: ours\n")
+    commit(clone, "ours.py")
+    assert image_before(clone, "staging", "main") == image
+
+
+def test_an_image_of_before_that_is_out_of_reach_is_told(clone: Path) -> None:
+    with pytest.raises(OpsError, match="fetch-depth: 0"):
+        image_before(clone, "staging", "0" * 40)
