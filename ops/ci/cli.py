@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -265,7 +265,7 @@ def reap(
         elif verdict.destroy:
             try:
                 done = environments.down(name)
-            except FailedError as error:
+            except OpsError as error:
                 done = "could not be destroyed"
                 failed.append(str(error))
         lines.append(f"- `{name}` {done}: {verdict.reason}")
@@ -431,20 +431,19 @@ def _previewed(
 
 
 def _review_stacks() -> list[ReviewStack]:
-    """Environments of pull requests in this project, with their last days."""
+    """Environments of pull requests in this project, with what is asked of each."""
     from dataclasses import replace
 
     from ops.ci import environments, reaper
 
     found = []
     for stack in environments.listed():
-        try:
+        # Gone meanwhile, or damaged: its pull request is asked all the same.
+        with suppress(GraphError, OpsError):
             state = _pulumi_json("stack", "export", "--stack", stack.name)
-        except GraphError:
-            # Gone meanwhile, or damaged: its pull request is asked all the same.
-            found.append(stack)
-        else:
-            found.append(replace(stack, expires=reaper.expiry(state)))
+            stack = replace(stack, expires=reaper.expiry(state))
+            stack = replace(stack, busy=environments.busy(stack.name))
+        found.append(stack)
     return found
 
 

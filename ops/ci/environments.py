@@ -89,6 +89,16 @@ def down(name: str) -> str:
     )
 
 
+def busy(name: str) -> bool:
+    """Whether an update of a stack is under way: somebody who is alive has locked it.
+
+    Raises OpsError when there is no such stack, or a lock cannot be read.
+    """
+    from ops.pulumi_lock import pulumi_locks
+
+    return any(lock.alive() for lock in pulumi_locks(Stack(name)))
+
+
 def free(name: str) -> bool:
     """Take away Pulumi's lock of a job that is gone; whether there was one.
 

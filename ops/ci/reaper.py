@@ -50,11 +50,15 @@ class ReviewStack:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is to become of a stack, and why."""
+    """What is to become of a stack, and why.
+
+    pull: its pull request; None when GitHub knows none.
+    """
 
     stack: ReviewStack
     destroy: bool
     reason: str
+    pull: PullRequest | None = None
 
 
 def review_stacks(listed: Iterable[Mapping[str, Any]]) -> list[ReviewStack]:
@@ -71,7 +75,6 @@ def review_stacks(listed: Iterable[Mapping[str, Any]]) -> list[ReviewStack]:
                 name=name,
                 number=int(number[1]),
                 updated=_time(entry.get("lastUpdate")),
-                busy=bool(entry.get("updateInProgress")),
             )
             found.append(stack)
     return sorted(found, key=lambda stack: stack.number)
@@ -96,13 +99,12 @@ def judge(
 
     pull_request: gives the one of a number, None for one that GitHub does not know.
     """
-    return [
-        Verdict(stack=stack, destroy=destroy, reason=reason)
-        for stack in stacks
-        for destroy, reason in [
-            _decision(stack, pull_request(stack.number), now, max_age)
-        ]
-    ]
+    verdicts = []
+    for stack in stacks:
+        pull = pull_request(stack.number)
+        destroy, reason = _decision(stack, pull, now, max_age)
+        verdicts.append(Verdict(stack=stack, destroy=destroy, reason=reason, pull=pull))
+    return verdicts
 
 
 def _decision(

@@ -126,6 +126,24 @@ def test_a_stack_that_stays_as_it_is_passes(
     assert "The price stays as it is" in text
 
 
+def test_a_release_of_a_pipeline_is_no_change_whatever_the_file_names(
+    stack: Stack, file: Path, tmp_path: Path, summary: Path
+) -> None:
+    content = YamlFile.read(file)
+    content.remove("config", "stromhaltig:image")
+    content.write(file)
+    for older in (None, f"ghcr.io/stromdao/stromhaltig@sha256:{'0a' * 32}"):
+        if older:
+            change(file, "image", "ref", older)
+        before = file.read_bytes()
+        done = run("preview", "--stack", stack.name, "--output", str(tmp_path))
+        assert done.exit_code == 0, done.output
+        text = (tmp_path / "staging.md").read_text()
+        assert text.startswith("### `staging`: no changes")
+        assert ("file names another" in text) == bool(older)
+        assert file.read_bytes() == before
+
+
 def test_a_preview_that_fails_says_why(
     stack: Stack, file: Path, tmp_path: Path, summary: Path
 ) -> None:
@@ -271,7 +289,7 @@ def encryption(stack: Stack, name: str) -> Any:
     return Stack(name, stack.folder).export()["deployment"]["secrets_providers"]
 
 
-def leave_lock(stack: Stack, name: str) -> None:
+def leave_lock(stack: Stack, name: str, since: str = "2020-01-01T00:00:00Z") -> Path:
     """Lock a stack as a job does that was killed, on a runner that is gone."""
     locks = (
         Path(stack.backend_url.removeprefix("file://"))
@@ -279,8 +297,8 @@ def leave_lock(stack: Stack, name: str) -> None:
     )
     locks.mkdir(parents=True, exist_ok=True)
     lock = {"pid": 1, "username": "runner", "hostname": "gone"}
-    at = {"timestamp": "2020-01-01T00:00:00Z"}
-    (locks / "dead.json").write_text(json.dumps(lock | at))
+    (locks / "dead.json").write_text(json.dumps(lock | {"timestamp": since}))
+    return locks / "dead.json"
 
 
 def stacks(stack: Stack) -> set[str]:
@@ -333,6 +351,11 @@ def test_an_environment_comes_up_and_is_reaped_when_its_time_is_over(
     assert stacks(stack) == {stack.name, prepared}
 
     github.pull(7, "review", head=HEAD, state="closed")
+    lock = leave_lock(stack, prepared, datetime.now(UTC).isoformat())
+    assert run("reap").exit_code == 0
+    assert "`pr-7` stays: an update is under way" in summary.read_text()
+    lock.unlink()
+
     done = run("reap")
     assert done.exit_code == 0, done.output
     assert "`pr-7` is destroyed: the pull request is closed" in summary.read_text()

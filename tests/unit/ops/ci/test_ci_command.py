@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from ops.cli import app
 from tests.github import FakeGitHub, serving
-from tests.unit.ops.fakes import FakeStack
+from tests.unit.ops.fakes import FakeStack, image
 
 ACCOUNT = "210987654321"
 URN = "urn:pulumi:staging::stromhaltig::aws:ec2/subnet:Subnet::app"
@@ -146,6 +146,24 @@ class TestPreview:
             "preview --json --show-sames --stack staging --non-interactive",
         ]
 
+    def test_what_runs_is_previewed_whatever_the_file_names(
+        self, pulumi, job: Path, monkeypatch
+    ) -> None:
+        root = {
+            "urn": "urn:pulumi:staging::stromhaltig::pulumi:pulumi:Stack::all",
+            "type": "pulumi:pulumi:Stack",
+            "outputs": {"release": image("5")},
+        }
+        (job / "Pulumi.staging.yaml").write_text("config: {}\n")
+        stack = FakeStack(job, config={"image.ref": image("a")})
+        monkeypatch.setattr("ops.stack.Stack", lambda name: stack)
+        pulumi(stack_export={"deployment": {"resources": [root, SUBNET]}}, preview=SAME)
+        done = run("preview", "--stack", "staging", "--output", "previews")
+        assert done.exit_code == 0, done.output
+        assert stack.config == {"image.ref": image("5")}
+        told = (job / "previews/staging.md").read_text()
+        assert f"file names another: `{image('a')[:-52]}`." in told
+
     def test_a_preview_that_fails_is_told_in_both_and_ends_with_1(
         self, pulumi, job: Path
     ) -> None:
@@ -269,12 +287,30 @@ class TestDrift:
         assert github.issues[0]["state"] == "open"
 
 
+def lock(state: Path, stack: str, hours: float) -> None:
+    """Have a process of another machine lock a stack since some hours."""
+    folder = state / ".pulumi/locks/organization/stromhaltig" / stack
+    folder.mkdir(parents=True)
+    since = datetime.now(UTC) - timedelta(hours=hours)
+    holder = {"pid": 1, "username": "runner", "hostname": "elsewhere"}
+    (folder / "1b2c.json").write_text(
+        json.dumps({**holder, "timestamp": since.isoformat()})
+    )
+
+
 class TestReap:
     LISTED: ClassVar = [
         {"name": "staging", "lastUpdate": "2020-01-01T00:00:00Z"},
         {"name": "pr-3", "lastUpdate": "2020-01-01T00:00:00Z"},
         {"name": "pr-4", "lastUpdate": "2020-01-01T00:00:00Z"},
     ]
+
+    @pytest.fixture(autouse=True)
+    def in_a_folder(self, job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Keep the state, and with it the locks, in a folder."""
+        monkeypatch.setattr(
+            "ops.ci.environments.Stack", lambda name: FakeStack(job, name)
+        )
 
     @pytest.fixture
     def asked(self, pulumi, github: FakeGitHub) -> Callable[[], list[str]]:
@@ -298,6 +334,28 @@ class TestReap:
         assert run("reap", "--dry-run").exit_code == 0
         assert not [line for line in asked() if line.startswith("destroy")]
         assert "`pr-3` would be destroyed" in (job / "summary").read_text()
+
+    def test_one_that_somebody_works_on_stays(self, asked, job: Path) -> None:
+        lock(job, "pr-3", hours=0.1)
+        assert run("reap").exit_code == 0
+        assert not [line for line in asked() if line.startswith("destroy")]
+        assert "`pr-3` stays: an update is under way" in (job / "summary").read_text()
+
+    def test_a_lock_of_long_ago_holds_nothing_up(self, asked, job: Path) -> None:
+        lock(job, "pr-3", hours=2)
+        assert run("reap").exit_code == 0
+        assert "`pr-3` is destroyed" in (job / "summary").read_text()
+
+    def test_a_lock_that_is_none_fails_no_other(self, asked, pulumi, job: Path) -> None:
+        """Only Pulumi can tell what it is, and does when it is to destroy the stack."""
+        lock(job, "pr-3", hours=0.1)
+        [file] = job.glob(".pulumi/locks/**/*.json")
+        file.write_text("{}")
+        pulumi(destroy=TestLockedReviews.LOCKED)
+        done = run("reap")
+        assert done.exit_code == 1
+        assert "is no lock of Pulumi's" in done.output
+        assert "`pr-4` stays" in (job / "summary").read_text()
 
     def test_only_stacks_of_this_project_are_listed(self, asked) -> None:
         run("reap", "--dry-run")
@@ -425,13 +483,7 @@ class TestLockedReviews:
         monkeypatch.setattr("ops.ci.environments.Stack", lambda name: stack)
 
         def locked(hours: float) -> FakeStack:
-            folder = stack.folder / ".pulumi/locks/organization/stromhaltig/pr-9"
-            folder.mkdir(parents=True)
-            since = datetime.now(UTC) - timedelta(hours=hours)
-            lock = {"pid": 1, "username": "runner", "hostname": "elsewhere"}
-            (folder / "1b2c.json").write_text(
-                json.dumps({**lock, "timestamp": since.isoformat()})
-            )
+            lock(stack.folder, "pr-9", hours)
             return stack
 
         return locked

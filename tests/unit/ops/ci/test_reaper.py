@@ -95,7 +95,6 @@ def test_stacks_are_read_as_pulumi_lists_them() -> None:
             {
                 "name": "organization/stromhaltig/pr-12",
                 "lastUpdate": "2026-11-29T11:00:00.995Z",
-                "updateInProgress": True,
             },
             {"name": "pr-3"},
         ]
@@ -106,7 +105,6 @@ def test_stacks_are_read_as_pulumi_lists_them() -> None:
             name="pr-12",
             number=12,
             updated=datetime(2026, 11, 29, 11, 0, 0, 995_000, tzinfo=UTC),
-            busy=True,
         ),
     ]
 
