@@ -290,6 +290,11 @@ class DockerSettings(Settings):
     )
     logs: Logs = Field(Logs(), description="Logs of the containers.")
 
+    def is_built_here(self, ref: str) -> bool:
+        """Return whether a tag is of a build that stayed in this host's engine."""
+        tag = rf"{re.escape(self.name)}:[0-9a-f]{{12}}"
+        return not self.image.repository and bool(re.fullmatch(tag, ref))
+
 
 def _domain_has_no_zone(settings: DockerSettings) -> Iterator[Problem]:
     if settings.domain and settings.domain.zone_id:

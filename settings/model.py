@@ -98,12 +98,13 @@ class Image(Group):
     ref: forms.ImageRef | None = Field(
         None,
         description="Image to deploy, by digest: the same bytes for ever. A tag is "
-        "accepted in staging only, for what moves under it is deployed unseen.",
+        "accepted in staging only, for what moves under it is deployed unseen. Beside "
+        "`context`, as after a rollback, it is deployed and nothing is built.",
     )
     context: str | None = Field(
         None,
-        description="Folder to build the image from, instead of `ref`. It is built on "
-        "`pulumi up`, by BuildKit on the machine that deploys.",
+        description="Folder to build the image from, unless there is `ref`. It is "
+        "built on `pulumi up`, by BuildKit on the machine that deploys.",
     )
     dockerfile: str = Field(
         "Dockerfile", description="Dockerfile, by its path in `context`."
@@ -264,15 +265,17 @@ class Settings(BaseModel):
         """Return these settings with deletion protection lifted, to decommission."""
         return self
 
+    def is_built_here(self, ref: str) -> bool:  # noqa: ARG002
+        """Return whether a tag is of the program's own build, by its content."""
+        return False
+
     def command(self, path: str, value: str = "", *, secret: bool = False) -> str:
         """Return the command that sets a key of this stack."""
         return set_command(self.stack, path, value, secret=secret)
 
 
-def _image_is_given_once(settings: Settings) -> Iterator[Problem]:
+def _image_is_given(settings: Settings) -> Iterator[Problem]:
     image = settings.image
-    if image.ref and image.context:
-        yield "image", "has both ref and context. Keep one of them"
     if not image.ref and not image.context and not settings.built_from_source:
         yield (
             "image.ref",
@@ -317,7 +320,9 @@ def _cache_has_a_place(settings: Settings) -> Iterator[Problem]:
 
 def _production_pins_the_image(settings: Settings) -> Iterator[Problem]:
     ref = settings.image.ref
-    if settings.production and ref and not forms.DIGEST.accepts(ref):
+    if ref is None or forms.DIGEST.accepts(ref) or settings.is_built_here(ref):
+        return
+    if settings.production:
         yield (
             "image.ref",
             f'"{ref}" is a tag, and what it means can change; production takes '
@@ -401,8 +406,12 @@ def _production_has_every_secret(settings: Settings) -> Iterator[Problem]:
 def _rotations_are_of_what_is_made_up(settings: Settings) -> Iterator[Problem]:
     generated = [variable.name for variable in APP.of_kind(Kind.GENERATED)]
     known = (*generated, *settings.rotated)
+    counted = DATABASE_LOGIN in settings.platform_secrets
     for name in sorted(settings.rotations):
         path = f"rotations.{name}"
+        # It is set and counted in one: by the count, an older stack file shows.
+        if counted and name == DATABASE_LOGIN.name:
+            continue
         if name in settings.secrets:
             yield (
                 path,
@@ -432,7 +441,7 @@ def _missing(what: list[str], command: str) -> str:
 
 
 CHECKS: Final = (
-    Check(_image_is_given_once, ("image",)),
+    Check(_image_is_given, ("image",)),
     Check(_context_can_be_built, ("image.context", "image.dockerfile")),
     Check(_only_a_build_is_configured, ("image",)),
     Check(_cache_has_a_place, ("image",)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pulumi
+
 from contract import AppContract
 from settings import (
     AwsSettings,
@@ -25,6 +27,7 @@ def deploy(settings: Settings, contract: AppContract) -> Outputs:
     Raises:
         TypeError: for settings of a platform without a stack.
     """
+    _tell_what_is_not_built(settings)
     if isinstance(settings, AwsSettings):
         return aws.deploy(settings, contract)
     if isinstance(settings, ReviewSettings):
@@ -40,3 +43,13 @@ def deploy(settings: Settings, contract: AppContract) -> Outputs:
 
         return railway.deploy(settings, contract)
     raise TypeError(f"{type(settings).__name__} has no stack; write one in stacks/")
+
+
+def _tell_what_is_not_built(settings: Settings) -> None:
+    image = settings.image
+    if image.ref and image.context:
+        pulumi.log.warn(
+            f'image.ref is deployed, and "{image.context}" is not built while it is '
+            "set. To build again: pulumi config rm --path 'stromhaltig:image.ref' "
+            f"--stack {settings.stack}"
+        )

@@ -290,7 +290,7 @@ def deploy(settings: DockerSettings, contract: AppContract) -> DockerOutputs:
 
 def _image(settings: DockerSettings) -> AppImageArgs:
     wanted = settings.image
-    if wanted.context is None:
+    if wanted.ref or wanted.context is None:
         return AppImageArgs(ref=wanted.ref)
     architecture = settings.host.architecture
     return AppImageArgs(

@@ -269,7 +269,7 @@ def _source(
 
 def _image(settings: RailwaySettings) -> AppImageArgs:
     wanted = settings.image
-    if wanted.context is None:
+    if wanted.ref or wanted.context is None:
         return AppImageArgs(ref=wanted.ref)
     return AppImageArgs(
         build=ImageBuild(

@@ -303,7 +303,7 @@ def deploy(settings: AwsSettings, contract: AppContract) -> AwsOutputs:
 
 def _image(settings: AwsSettings, registry: Registry) -> AppImageArgs:
     wanted = settings.image
-    if wanted.context is None:
+    if wanted.ref or wanted.context is None:
         return AppImageArgs(ref=wanted.ref)
     token = aws.ecr.get_authorization_token_output()
     return AppImageArgs(

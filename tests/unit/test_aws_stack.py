@@ -808,6 +808,16 @@ def test_what_is_built_is_known_after_the_preview(context):
     assert graph.one(BUILT)["buildOnPreview"] is False
 
 
+@pytest.mark.sweep
+def test_an_image_beside_a_folder_is_deployed_and_nothing_is_built(context):
+    graph = deploy("staging", image={"context": context, "ref": IMAGE})
+    assert graph.all(BUILT) == []
+    assert graph.exports["release"] == IMAGE
+    (message,) = [text for severity, text in graph.messages if severity == "WARNING"]
+    assert f'"{context}" is not built' in message
+    assert "config rm --path 'stromhaltig:image.ref' --stack staging" in message
+
+
 def test_the_app_writes_where_the_contract_says(stack):
     app = containers(stack)["app"]
     mounted = {m["containerPath"] for m in app["mountPoints"]}

@@ -71,6 +71,32 @@ def only(config: dict[str, Any], **groups: Any) -> str:
     return problem.removeprefix("stromhaltig:")
 
 
+def built(folder: Path, ref: str, **image: str) -> dict[str, str]:
+    """An image named beside a folder to build from, as after a rollback."""
+    (folder / "Dockerfile").touch()
+    return {"context": str(folder), "ref": ref, **image}
+
+
+def test_production_goes_back_to_what_its_own_engine_has_built(tmp_path):
+    ref = "stromhaltig-host:0123456789ab"
+    host = {"address": "unix:///var/run/docker.sock"}
+    image = built(tmp_path, ref)
+    assert read(PRODUCTION, image=image, host=host).image.ref == ref
+
+
+@pytest.mark.parametrize(
+    ("ref", "image"),
+    [
+        ("stromhaltig-host:latest", {}),
+        ("other:0123456789ab", {}),
+        ("stromhaltig-host:0123456789ab", {"repository": "ghcr.io/s/app"}),
+    ],
+)
+def test_any_other_tag_is_refused_in_production(tmp_path, ref, image):
+    wanted = built(tmp_path, ref, **image)
+    assert "is a tag, and what it means can change" in only(PRODUCTION, image=wanted)
+
+
 def files(certificate: Path, key: Path) -> dict[str, str]:
     return {
         "certificate": "files",
