@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ LOG_LINES = 20
 class RollOutError(FailedError):
     """What was asked for does not serve.
 
-    moved: something was changed before it failed, so that there is a way back.
+    moved: the app was told to run something else, so that there is a way back.
     rolled_back: the platform has gone back to the version before by itself.
     """
 
@@ -53,52 +52,92 @@ class UnknownOutcomeError(FailedError):
     """
 
 
-@dataclass(frozen=True)
-class Image:
-    """The `image` setting of a stack: one of the two."""
-
-    ref: str | None
-    context: str | None
-
-    def __str__(self) -> str:
-        """For people."""
-        return self.ref or f"built from {self.context or 'nothing'}"
+class UnwatchedError(KeyboardInterrupt):
+    """Interrupted after the program ran, and before it was known what serves."""
 
 
-def image_setting(stack: Stack) -> Image:
-    """What the stack's file names."""
-    return Image(stack.get("image.ref"), stack.get("image.context"))
+def named_image(stack: Stack) -> str | None:
+    """The image that the stack's file names; None for one that is built."""
+    return stack.get("image.ref")
 
 
-def set_image(stack: Stack, image: Image) -> None:
-    """Have the stack's file name another image."""
-    for path, value in (("image.ref", image.ref), ("image.context", image.context)):
-        if value:
-            stack.set(path, value)
-        else:
-            stack.unset(path)
+def name_image(stack: Stack, ref: str | None) -> None:
+    """Have the stack's file name another image, or none.
+
+    Beside a folder to build from, what is named is deployed.
+    """
+    if ref:
+        stack.set("image.ref", ref)
+    else:
+        stack.unset("image.ref")
+
+
+def builds(stack: Stack) -> bool:
+    """Whether the stack's file has a folder to build the image from."""
+    return stack.get("image.context") is not None
+
+
+def tell_what_is_not_built(stack: Stack) -> None:
+    """Say that an image is named beside a folder, so that nothing of it is deployed."""
+    if builds(stack) and named_image(stack) is not None:
+        say(
+            "The stack file names this image beside image.context, so nothing is built "
+            "from there. To build again: pulumi config rm --path "
+            f"'stromhaltig:image.ref' --stack {stack.name}"
+        )
+
+
+def demand_image(ref: str) -> None:
+    """Refuse to go back where the platform itself builds a branch: `OWNER/NAME@main`.
+
+    Raises NotOfferedError with what goes back there.
+    """
+    if "@" in ref and "@sha256:" not in ref:
+        raise NotOfferedError(
+            f"The platform builds {ref} itself, so there is no image to go back to. "
+            "Revert the commit there, or let the platform's console go back to a "
+            "former deployment"
+        )
 
 
 @contextmanager
-def wanting(stack: Stack, ref: str | None) -> Iterator[Image]:
+def wanting(stack: Stack, ref: str | None) -> Iterator[None]:
     """Let the stack's file name an image; the one before again when the block fails.
 
     What is not known to have failed stays named, for it may serve.
 
     ref: None for what the file names already.
     """
-    before = image_setting(stack)
-    if ref is None or ref == before.ref:
-        yield before
+    before = named_image(stack)
+    if ref is None or ref == before:
+        yield
         return
-    set_image(stack, Image(ref, None))
+    name_image(stack, ref)
     try:
-        yield before
-    except UnknownOutcomeError:
+        yield
+    except (UnknownOutcomeError, UnwatchedError):
         raise
     except BaseException:
-        set_image(stack, before)
+        name_image(stack, before)
         raise
+
+
+@contextmanager
+def _watched(stack: Stack) -> Iterator[None]:
+    """Say what is true when somebody interrupts the watching of an update.
+
+    Raises UnwatchedError then.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(
+            "The update is made, and nobody waited to see whether it serves. Look: "
+            f"stromhaltig status --stack {stack.name}. To have it judged and "
+            f"recorded: stromhaltig deploy --stack {stack.name}. To go back: "
+            f"stromhaltig rollback --stack {stack.name}"
+        )
+        raise UnwatchedError from None
 
 
 def current_platform(stack: Stack) -> Platform | None:
@@ -119,12 +158,12 @@ def plan(stack: Stack, steps: Steps) -> Summary:
 
 def what_if(stack: Stack, steps: Steps, ref: str | None) -> Summary:
     """What an update to an image would change; the stack's file stays as it is."""
-    named = image_setting(stack)
+    named = named_image(stack)
     try:
         with wanting(stack, ref):
             return plan(stack, steps)
     finally:
-        set_image(stack, named)
+        name_image(stack, named)
 
 
 def demand_harmless(stack: Stack, summary: Summary) -> None:
@@ -162,7 +201,7 @@ def update(stack: Stack, steps: Steps, before: Running | None) -> Verdict:
                 f"{stack.name}"
             )
             raise
-    with steps.step("roll-out") as facts:
+    with _watched(stack), steps.step("roll-out") as facts:
         verdict = judged(stack, before)
         facts.append(verdict.says)
     return verdict
@@ -202,7 +241,10 @@ def prove(stack: Stack, steps: Steps, url: str | None = None) -> None:
     if not address:
         say("The stack has no health_url, so nobody was asked.")
         return
-    with steps.step("health from outside") as facts:
+    if _closed(stack):
+        say("Maintenance is on, and its page answers there, so nobody was asked.")
+        return
+    with _watched(stack), steps.step("health from outside") as facts:
         found = health.until_well(
             address, token=os.environ.get(health.TOKEN), patience=HEALTH_PATIENCE
         )
@@ -214,19 +256,19 @@ def prove(stack: Stack, steps: Steps, url: str | None = None) -> None:
 def go_back(stack: Stack, steps: Steps, ref: str, url: str | None = None) -> None:
     """Have the program deploy an image that served before.
 
-    A stack that builds its image goes on naming the folder afterwards.
+    A stack that builds its image goes on building it afterwards.
 
     Raises RollOutError when that does not serve either.
     """
     say(f"Going back to {ref}.")
-    named = image_setting(stack)
-    set_image(stack, Image(ref, None))
+    named = named_image(stack)
+    name_image(stack, ref)
     try:
         update(stack, steps, platform_of(stack).running())
         prove(stack, steps, url)
     finally:
-        if named.context:
-            set_image(stack, named)
+        if named is None:
+            name_image(stack, None)
 
 
 def remember(
@@ -301,7 +343,20 @@ def _explained(
     except Exception as trouble:
         told = of_a_library(trouble) or str(trouble)
         return RollOutError(f"{error}\nNo more is known: {told}")
-    return RollOutError(f"{error}\n{_told(verdict)}", rolled_back=verdict.rolled_back)
+    same = before is not None and now.deployment == before.deployment
+    return RollOutError(
+        f"{error}\n{_told(verdict)}",
+        moved=verdict.rolled_back or not same,
+        rolled_back=verdict.rolled_back,
+    )
+
+
+def _closed(stack: Stack) -> bool:
+    """Whether a maintenance page would answer in place of the app."""
+    try:
+        return platform_of(stack).closed()
+    except Exception:
+        return False  # who asks the app finds out
 
 
 def _told(verdict: Verdict) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops import delivery, releases
-from ops.audit import operation
+from ops.audit import acts, operation
 from ops.changes import Summary
 from ops.common import (
     DryRunOption,
@@ -28,7 +29,7 @@ from ops.common import (
     print_table,
     say,
 )
-from ops.delivery import RollOutError, UnknownOutcomeError
+from ops.delivery import RollOutError, UnknownOutcomeError, UnwatchedError
 from ops.errors import FailedError, NotOfferedError, OpsError
 from ops.health import HealthUrlOption
 from ops.notify import notify
@@ -38,7 +39,12 @@ if TYPE_CHECKING:
     from ops.audit import Act
     from ops.database.migrations import MigrationStatus
     from ops.lock import Held
+    from ops.platforms.platform import Platform, Running
     from ops.stack import Stack
+
+
+RECENT = 20
+"""How far back in the audit log the last deployment is looked for."""
 
 
 class Backup(StrEnum):
@@ -151,10 +157,11 @@ class _Deployment:
         platform = delivery.current_platform(self.stack)
         before = platform.running() if platform else None
         known = releases.releases(self.stack.records)
-        recorded = known[0].image if known else None
-        former = before.image if before else recorded
+        former = self._former(before, known)
+        pending: MigrationStatus | None = None
         try:
             with delivery.wanting(self.stack, self.image):
+                delivery.tell_what_is_not_built(self.stack)
                 summary = delivery.plan(self.stack, self.steps)
                 _agree(self.stack, summary, yes=yes, yes_replace=yes_replace)
                 pending = self._migrations()
@@ -163,8 +170,8 @@ class _Deployment:
                 delivery.update(self.stack, self.steps, before)
                 delivery.prove(self.stack, self.steps, self.health_url)
         except RollOutError as error:
-            self._failed(error, former)
-        except UnknownOutcomeError:
+            self._failed(error, former, pending.irreversible if pending else ())
+        except (UnknownOutcomeError, UnwatchedError):
             _tell(f"{self.stack.name} was updated, and nobody knows whether it serves")
             raise
         asked = pending or self._applied()
@@ -182,13 +189,26 @@ class _Deployment:
             f"{release.seconds:.0f} s"
         )
 
+    def _former(self, before: Running | None, known: list[Release]) -> str | None:
+        """The image to go back to: what runs, unless that is of a failed deployment."""
+        ended = (
+            act.outcome
+            for act in acts(self.stack.records, RECENT)
+            if act.command in ("deploy", "rollback")
+            and act.at != self.act.at
+            and act.outcome != "refused"
+        )
+        if known and (before is None or next(ended, "done") != "done"):
+            return known[0].image
+        return before.image if before else None
+
     def _migrations(self) -> MigrationStatus | None:
         """What is pending with the new image; None when nobody can tell.
 
         The image of a stack that builds it is not there yet.
         """
         platform = delivery.current_platform(self.stack)
-        ref = delivery.image_setting(self.stack).ref
+        ref = delivery.named_image(self.stack)
         if platform is None or ref is None or self.unasked:
             return None
         from ops.database import migrations
@@ -200,9 +220,9 @@ class _Deployment:
                 facts.append(f"not known: {error}")
                 self.askable = False
                 return None
-            except FailedError as error:
-                raise FailedError(
-                    f"{error}\nNothing was deployed. To deploy without knowing what is "
+            except OpsError as error:
+                raise OpsError(
+                    f"{error}\nNothing was done. To deploy without knowing what is "
                     "pending: --skip-migration-check"
                 ) from None
             facts.append(
@@ -243,7 +263,9 @@ class _Deployment:
             return
         try:
             name = delivery.back_up(platform, self.steps, "before-deploy")
-        except NotOfferedError as error:
+        except FailedError:
+            raise
+        except OpsError as error:
             why = str(error).rstrip(".")
             raise OpsError(
                 f"No backup can be taken: {why}. Nothing was done. To deploy without "
@@ -251,38 +273,64 @@ class _Deployment:
             ) from None
         self.act.details["backup"] = name
 
-    def _failed(self, error: RollOutError, former: str | None) -> None:
+    def _failed(
+        self, error: RollOutError, former: str | None, irreversible: tuple[str, ...]
+    ) -> None:
         complain(str(error))
-        now = "The old version serves." if error.rolled_back else ""
-        asked = self.image or delivery.image_setting(self.stack).ref
-        remedy = f"Look at it: stromhaltig status --stack {self.stack.name}"
-        if error.moved and former is not None and former == asked:
-            former = None
-            remedy = (
+        failed = f"Deployment of {self.stack.name} failed"
+        old_serves = former is not None and (error.rolled_back or not error.moved)
+        serves = "The old version serves." if old_serves else ""
+        left = ""
+        if error.moved and irreversible:
+            left = (
+                f"What may be applied and cannot be undone: {', '.join(irreversible)}."
+            )
+        target, remedy = self._way_back(error, former)
+        if target is None or not self._goes_back(target):
+            _tell(_sentences(f"{failed}.", serves, left))
+            why = _sentences("Not deployed.", serves, left, remedy)
+            raise FailedError(why) from None
+        try:
+            delivery.go_back(self.stack, self.steps, target, self.health_url)
+        except RollOutError:
+            _tell(
+                _sentences(
+                    f"{failed}, and so did going back to {target}. Look at it now.",
+                    left,
+                )
+            )
+            raise
+        except (UnknownOutcomeError, UnwatchedError):
+            _tell(
+                _sentences(
+                    f"{failed}, and nobody knows whether {target} serves again. Look "
+                    "at it now.",
+                    left,
+                )
+            )
+            raise
+        _tell(_sentences(f"{failed}; {target} serves again.", left))
+        why = _sentences(f"Not deployed. {target} serves again.", left)
+        raise FailedError(why) from None
+
+    def _way_back(
+        self, error: RollOutError, former: str | None
+    ) -> tuple[str | None, str]:
+        """The image to go back to, if that would help, and what to do if not."""
+        look = f"Look at it: stromhaltig status --stack {self.stack.name}"
+        if not error.moved or former is None:
+            return None, look
+        try:
+            delivery.demand_image(former)
+        except NotOfferedError as why:
+            return None, str(why)
+        if former == (self.image or delivery.named_image(self.stack)):
+            return None, (
                 "The image is the one of before, so there is none to go back to: take "
                 "back what else changed in the stack file, and deploy that: "
                 f"stromhaltig deploy --stack {self.stack.name}"
             )
-        if not error.moved or former is None or not self._goes_back(former):
-            _tell(f"Deployment of {self.stack.name} failed. {now}".strip())
-            why = " ".join(filter(None, ["Not deployed.", now, remedy]))
-            raise FailedError(why) from None
-        try:
-            delivery.go_back(self.stack, self.steps, former, self.health_url)
-        except RollOutError:
-            _tell(
-                f"Deployment of {self.stack.name} failed, and {former} does not serve "
-                "either. Look at it now"
-            )
-            raise
-        except UnknownOutcomeError:
-            _tell(
-                f"Deployment of {self.stack.name} failed, and nobody knows whether "
-                f"{former} serves again. Look at it now"
-            )
-            raise
-        _tell(f"Deployment of {self.stack.name} failed; {former} serves again.")
-        raise FailedError(f"Not deployed. {former} serves again.") from None
+        return former, look
 
     def _goes_back(self, former: str) -> bool:
         if self.on_failure is not OnFailure.ask:
@@ -360,6 +408,14 @@ def rollback(
         ),
     ] = False,
     yes: YesOption = False,
+    yes_rollback: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STACK",
+            help="Confirm, by the stack's name, that migrations of production are "
+            "undone.",
+        ),
+    ] = None,
     yes_replace: LossesOption = None,
     dry_run: DryRunOption = False,
     health_url: HealthUrlOption = None,
@@ -372,10 +428,14 @@ def rollback(
     known = releases.releases(opened.records)
     platform = delivery.current_platform(opened)
     now = platform.running() if platform else None
+    if now:
+        delivery.demand_image(now.image)
     target = releases.find(known, release, running=now.image if now else None)
-    newer = releases.between(known, target)
-    lines = _way_back(opened, target, newer, undo_migrations=undo_migrations)
-    _demand_reversible(newer, undone=undo_migrations, kept=keep_schema)
+    between = _migrations_between(releases.between(known, target))
+    if platform and now and known and now.image != known[0].image and not keep_schema:
+        between |= _unrecorded(platform, steps, target.schema or releases.schema(known))
+    lines = _way_back(opened, target, between, undo_migrations=undo_migrations)
+    _demand_reversible(between, undone=undo_migrations, kept=keep_schema)
     if undo_migrations and fast:
         raise OpsError(
             "--fast switches at once, and --undo-migrations takes a backup first. "
@@ -392,7 +452,15 @@ def rollback(
     if dry_run:
         say("Nothing was done.")
         return
-    confirm(f"Go back to {target.label} in {stack}?", yes=yes)
+    if undo_migrations and between and opened.production:
+        confirm_by_name(
+            "What these migrations brought will be lost.",
+            stack,
+            given=yes_rollback,
+            option="--yes-rollback",
+        )
+    else:
+        confirm(f"Go back to {target.label} in {stack}?", yes=yes)
     began = time.monotonic()
     with operation(opened, "rollback", {"to": target.label}) as (held, act):
         if platform is None:
@@ -421,7 +489,7 @@ def rollback(
             with delivery.wanting(opened, target.image):
                 delivery.update(opened, steps, before)
             delivery.prove(opened, steps, health_url)
-        except (RollOutError, UnknownOutcomeError):
+        except (RollOutError, UnknownOutcomeError, UnwatchedError):
             _tell(f"Going back to {target.label} in {stack} failed. Look at it now")
             raise
         recorded = delivery.remember(
@@ -431,6 +499,7 @@ def rollback(
             back=target.number,
         )
     _tell(f"{recorded.label} serves {stack}: back to {target.label}, {target.image}")
+    delivery.tell_what_is_not_built(opened)
 
 
 def _tell(text: str) -> None:
@@ -439,6 +508,10 @@ def _tell(text: str) -> None:
     trouble = notify(text)
     if trouble:
         complain(trouble)
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(filter(None, parts))
 
 
 def _schema_after(status: MigrationStatus) -> str:
@@ -488,38 +561,71 @@ def _agree_to_losses(stack: Stack, summary: Summary, *, given: str | None) -> No
         )
 
 
+def _migrations_between(newer: list[Release]) -> dict[str, bool]:
+    """Migrations that releases brought: the name, and whether it can be undone."""
+    return {
+        name: name not in release.irreversible
+        for release in reversed(newer)
+        for name in release.migrations
+    }
+
+
+def _unrecorded(platform: Platform, steps: Steps, since: str | None) -> dict[str, bool]:
+    """What came with a version that runs and was never recorded, above a schema.
+
+    Nobody is kept from going back because it cannot be asked.
+    """
+    from ops.database import migrations
+    from ops.database.migrations import State
+
+    with steps.step("migrations") as facts:
+        try:
+            brought = migrations.status(platform).brought(since)
+        except Exception as trouble:
+            facts.append(f"not known: {of_a_library(trouble) or trouble}")
+            return {}
+        facts.append("What runs is no recorded release, so its image was asked.")
+    return {m.name: m.reversible for m in brought if m.state is not State.PENDING}
+
+
 def _way_back(
-    stack: Stack, target: Release, newer: list[Release], *, undo_migrations: bool
+    stack: Stack,
+    target: Release,
+    between: Mapping[str, bool],
+    *,
+    undo_migrations: bool,
 ) -> list[str]:
     """What a rollback will do."""
-    between = [name for r in newer for name in r.migrations]
+    names = ", ".join(between)
     schema = "The schema stays."
     if undo_migrations:
-        schema = f"The schema goes back to version {target.schema}."
-    elif between:
-        schema = f"The schema stays, with {', '.join(between)}."
+        undone = f", without {names}" if names else ""
+        schema = f"The schema goes back to version {target.schema}{undone}."
+    elif names:
+        schema = f"The schema stays, with {names}."
     return [
         f"{stack.name} goes back to {target.label} of {target.at}: {target.image}",
         schema,
     ]
 
 
-def _demand_reversible(newer: list[Release], *, undone: bool, kept: bool) -> None:
+def _demand_reversible(
+    between: Mapping[str, bool], *, undone: bool, kept: bool
+) -> None:
     """Refuse to strand an old version on a schema that nothing leads back from.
 
     Raises OpsError, naming the migrations.
     """
-    names = [name for release in newer for name in release.irreversible]
+    names = ", ".join(name for name, reversible in between.items() if not reversible)
     if names and undone:
         raise OpsError(
-            f"{', '.join(names)}: there is no script to undo it. Nothing was done. "
-            "Go back without --undo-migrations, or restore a backup: stromhaltig db "
-            "restore"
+            f"{names}: there is no script to undo it. Nothing was done. Go back "
+            "without --undo-migrations, or restore a backup: stromhaltig db restore"
         )
     if names and not kept:
         raise OpsError(
-            f"{', '.join(names)}: there is no script to undo it, should the old "
-            "version not work with it. Nothing was done. If it does: --keep-schema"
+            f"{names}: there is no script to undo it, should the old version not work "
+            "with it. Nothing was done. If it does: --keep-schema"
         )
 
 

@@ -173,6 +173,9 @@ class Platform(Protocol):
     def maintenance(self) -> bool:
         """Whether visitors get the maintenance page."""
 
+    def closed(self) -> bool:
+        """Whether the maintenance page answers at the health path, too."""
+
     def set_maintenance(self, on: bool) -> None:
         """Give visitors the maintenance page, or the app again."""
 

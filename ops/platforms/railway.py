@@ -198,6 +198,10 @@ class Railway:
         """Never: Railway has no such page."""
         return False
 
+    def closed(self) -> bool:
+        """Never: Railway has no such page."""
+        return False
+
     def set_maintenance(self, on: bool) -> None:
         """Refused: Railway's edge shows no page of ours."""
         raise NotOfferedError(

@@ -112,6 +112,10 @@ class Aws:
         """Whether our rule is before all others."""
         return self._maintenance.on()
 
+    def closed(self) -> bool:
+        """Never: the health path goes to the app."""
+        return False
+
     def set_maintenance(self, on: bool) -> None:
         """Two rules of the listener; the health path goes on to the app."""
         self._maintenance.set(on)

@@ -179,6 +179,10 @@ class DigitalOcean:
         """Whether App Platform shows its page instead of the app."""
         return _closed(self._deployments.app())
 
+    def closed(self) -> bool:
+        """In maintenance: App Platform's page answers at every path."""
+        return self.maintenance()
+
     def set_maintenance(self, on: bool) -> None:
         """Show App Platform's page, or the app, through the program.
 

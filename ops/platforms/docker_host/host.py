@@ -157,6 +157,10 @@ class DockerHost:
             return False
         return True
 
+    def closed(self) -> bool:
+        """Never: nginx passes the health path on."""
+        return False
+
     def set_maintenance(self, on: bool) -> None:
         """Make or remove the file that nginx looks for.
 

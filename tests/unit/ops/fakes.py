@@ -126,6 +126,7 @@ class FakePlatform:
     stack: FakeStack
     verdicts: list[Verdict] = field(default_factory=list)
     in_maintenance: bool = False
+    covers_health: bool = False
     facts: list[Fact] = field(default_factory=list)
     figures: list[Measure] = field(default_factory=list)
     lines: list[LogLine] = field(default_factory=list)
@@ -178,6 +179,9 @@ class FakePlatform:
 
     def maintenance(self) -> bool:
         return self.in_maintenance
+
+    def closed(self) -> bool:
+        return self.covers_health and self.in_maintenance
 
     def set_maintenance(self, on: bool) -> None:
         self.in_maintenance = on

@@ -265,8 +265,8 @@ def test_that_going_back_failed_too_is_told(scene):
     done = scene.deploy("--image", image("b"))
     assert done.exit_code == 1
     assert scene.told == [
-        f"Deployment of staging failed, and {image('a')} does not serve either. Look "
-        "at it now"
+        f"Deployment of staging failed, and so did going back to {image('a')}. Look "
+        "at it now."
     ]
     assert done.stderr.splitlines()[-1].strip() == "Error: no such table"
 
@@ -362,9 +362,10 @@ def test_a_release_without_a_schema_does_not_hide_what_came_with_it(scene):
 def test_a_question_that_cannot_be_asked_can_be_skipped(scene):
     scene.migrations = FailedError("Could not ask for the migrations (exit code 1)")
     done = scene.deploy("--image", image("b"))
-    assert done.exit_code == 1
-    assert "Nothing was deployed. To deploy without knowing" in done.stderr
-    assert "--skip-migration-check" in done.stderr
+    assert done.exit_code == 2
+    assert "Nothing was done. To deploy without knowing what is pending: --skip" in (
+        done.stderr
+    )
     assert (scene.stack.ups, scene.image) == ([], image("a"))
     done = scene.deploy("--image", image("b"), "--skip-migration-check")
     assert done.exit_code == 0
@@ -390,12 +391,112 @@ def test_another_setting_is_not_taken_back_by_the_image_of_before(scene):
     assert scene.told == ["Deployment of staging failed. The old version serves."]
 
 
+BUILT = {"image.context": "app", "image.repository": "ghcr.io/stromdao/app"}
+
+
 def test_a_stack_that_builds_its_image_goes_on_building_after_a_failure(scene):
-    scene.stack.config = {"image.context": "app"}
+    scene.stack.config = dict(BUILT)
     scene.platform.verdicts = [ROLLED_BACK]
     assert scene.deploy().exit_code == 1
-    assert scene.stack.ups[-1] == {"image.ref": image("a")}
-    assert scene.stack.config == {"image.context": "app"}
+    assert scene.stack.ups[-1] == {**BUILT, "image.ref": image("a")}
+    assert scene.stack.config == BUILT
+
+
+def test_a_stack_that_builds_its_image_is_told_how_to_build_after_a_rollback(scene):
+    assert scene.deploy("--image", image("b")).exit_code == 0
+    scene.stack.config = {**BUILT, "image.ref": image("b")}
+    done = scene.run("rollback", "--yes")
+    assert done.exit_code == 0
+    assert scene.stack.config == {**BUILT, "image.ref": image("a")}
+    remedy = "pulumi config rm --path 'stromhaltig:image.ref' --stack staging"
+    assert remedy in done.stderr
+    assert remedy in scene.deploy().stderr
+
+
+def test_what_the_platform_builds_has_no_image_to_go_back_to(scene, monkeypatch):
+    scene.stack.config = {}
+    branch = Running("deployment/2", "2", "stromdao/stromhaltig@main")
+    monkeypatch.setattr(scene.platform, "running", lambda: branch)
+    scene.platform.verdicts = [ROLLED_BACK]
+    done = scene.deploy()
+    assert done.exit_code == 1
+    assert "serves. The platform builds stromdao/stromhaltig@main" in done.stderr
+    assert (len(scene.stack.ups), scene.stack.config) == (1, {})
+    done = scene.run("rollback", "--yes")
+    assert done.exit_code == 2
+    assert "Revert the commit there" in done.stderr
+
+
+def test_an_update_that_never_reached_the_app_is_not_gone_back_from(scene, monkeypatch):
+    """Such as when somebody runs `pulumi up` at the same time."""
+    running = scene.platform.running()
+    monkeypatch.setattr(scene.platform, "running", lambda: running)
+
+    def locked(stack: FakeStack) -> None:
+        raise FailedError("Pulumi: the stack is currently locked by 1 lock(s)")
+
+    scene.stack.on_up = locked
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert "currently locked" in done.stderr
+    assert "Not deployed. The old version serves. Look at it" in done.stderr
+    assert len(scene.stack.ups) == 1
+    assert scene.image == image("a")
+    assert scene.told == ["Deployment of staging failed. The old version serves."]
+
+
+def test_what_failed_before_is_nothing_to_go_back_to(scene):
+    scene.platform.verdicts = [ROLLED_BACK]
+    done = scene.deploy("--image", image("b"), "--on-failure", "keep")
+    assert done.exit_code == 1
+    assert scene.platform.running().image == image("b")
+    scene.healths = [UNWELL, WELL]
+    done = scene.deploy("--image", image("c"))
+    assert done.exit_code == 1
+    assert f"{image('a')} serves again" in done.stderr
+    assert scene.stack.ups[-1]["image.ref"] == image("a")
+
+
+def test_a_refused_deployment_makes_nothing_of_what_runs(scene):
+    scene.stack.outputs["release"] = image("b")  # by pulumi up
+    assert scene.run("deploy", "--image", image("c")).exit_code == 2
+    scene.healths = [UNWELL, WELL]
+    done = scene.deploy("--image", image("c"))
+    assert f"{image('b')} serves again" in done.stderr
+
+
+def test_an_interrupt_after_the_update_leaves_the_file_and_is_told(scene, monkeypatch):
+    def interrupted(*_: object, **__: object) -> Health:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ops.health.until_well", interrupted)
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 130
+    assert "nobody waited to see whether it serves" in done.stderr
+    assert scene.image == image("b")
+    assert scene.told == [
+        "staging was updated, and nobody knows whether it serves",
+    ]
+    assert acts(scene.stack.records, 1)[0].outcome == "interrupted"
+
+
+def test_migrations_that_cannot_be_undone_are_named_when_going_back(scene):
+    scene.migrations = migration_status(
+        applied=("001",), pending=("002_drop",), irreversible=("002_drop",)
+    )
+    scene.platform.verdicts = [ROLLED_BACK]
+    done = scene.deploy("--image", image("b"))
+    left = "What may be applied and cannot be undone: 002_drop."
+    assert left in done.stderr.splitlines()[-1]
+    assert left in scene.told[0]
+
+
+def test_where_the_page_covers_the_health_path_nobody_is_asked(scene):
+    scene.platform.covers_health = scene.platform.in_maintenance = True
+    scene.healths = [UNWELL]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 0
+    assert "Maintenance is on, and its page answers there" in done.stderr
 
 
 def test_an_unchanged_stack_is_no_new_release(scene, monkeypatch):
@@ -487,10 +588,45 @@ def test_a_rollback_records_the_schema_that_it_leaves(
     monkeypatch.setattr("ops.database.migrations.rollback", undo)
     scene.migrations = migration_status(applied=("001",), pending=("002_quiz",))
     assert scene.deploy("--image", image("b")).exit_code == 0
-    assert scene.run("rollback", "--yes", option).exit_code == 0
+    done = scene.run("rollback", "--yes", option, "--yes-rollback", "staging")
+    assert done.exit_code == 0
     newest = releases.releases(scene.stack.records)[0]
     assert (newest.label, newest.schema) == ("r3", schema)
     assert undone == (["001"] if option == "--undo-migrations" else [])
+
+
+def test_undoing_migrations_of_production_takes_the_stacks_name(twice):
+    done = twice.run("rollback", "--yes", "--undo-migrations")
+    assert done.exit_code == 2
+    assert "The schema goes back to version 001, without 002_quiz." in done.stderr
+    assert "Confirm in advance: --yes-rollback staging" in done.stderr
+    assert twice.stack.ups == []
+
+
+def unrecorded(scene: Scene, applied: tuple[str, ...]) -> None:
+    """Have image b run, as after a deployment that was killed."""
+    scene.stack.config["image.ref"] = image("b")
+    scene.stack.outputs["release"] = image("b")
+    scene.migrations = migration_status(applied=applied, irreversible=applied)
+
+
+def test_what_came_with_a_version_that_nobody_recorded_is_asked_of_it(scene):
+    unrecorded(scene, ("001_users", "002_drop"))
+    done = scene.run("rollback", "--yes")
+    assert done.exit_code == 2
+    assert "002_drop: there is no script to undo it" in done.stderr
+    assert "001_users" not in done.stderr
+    assert scene.run("rollback", "--yes", "--keep-schema").exit_code == 0
+    assert scene.image == image("a")
+
+
+def test_a_version_that_cannot_be_asked_is_gone_back_from(scene):
+    unrecorded(scene, ())
+    scene.migrations = FailedError("The task did not start")
+    done = scene.run("rollback", "--yes")
+    assert done.exit_code == 0
+    assert "not known: The task did not start" in done.stderr
+    assert scene.image == image("a")
 
 
 LOSS = Change("replace", "aws:rds/instance:Instance", "db", holds_data=True)
@@ -498,7 +634,9 @@ LOSS = Change("replace", "aws:rds/instance:Instance", "db", holds_data=True)
 
 def test_a_rollback_loses_nothing_beside(twice):
     twice.stack.planned = [LOSS]
-    done = twice.run("rollback", "--yes", "--undo-migrations")
+    done = twice.run(
+        *("rollback", "--yes", "--undo-migrations", "--yes-rollback", "staging")
+    )
     assert done.exit_code == 2
     assert "replace aws:rds/instance:Instance db  << holds data" in done.stderr
     assert "--yes-replace staging" in done.stderr
@@ -618,7 +756,7 @@ def test_going_back_where_the_platform_does_not_answer_is_told(scene, monkeypatc
     assert done.exit_code == 1
     assert scene.told == [
         f"Deployment of staging failed, and nobody knows whether {image('a')} serves "
-        "again. Look at it now"
+        "again. Look at it now."
     ]
 
 
