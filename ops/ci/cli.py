@@ -19,8 +19,9 @@ from ops.errors import FailedError, OpsError
 from resource_graph import GraphError
 
 if TYPE_CHECKING:
+    from ops.ci.github import GitHub
     from ops.ci.previews import Preview
-    from ops.ci.reaper import ReviewStack
+    from ops.ci.reaper import ReviewStack, Verdict
 
 app = typer.Typer(no_args_is_help=True, help="What the jobs of a pipeline run.")
 review = typer.Typer(no_args_is_help=True, help="Environments of pull requests.")
@@ -183,14 +184,12 @@ def publish(
     from ops.ci import github, posting
 
     text = _text(file)
-    run = github.run_url()
-    foot = [link, f"In full: [the summary of the run]({run})" if run else ""]
     outcome = posting.publish_comment(
         github.GitHub.of_job(),
         number,
         topic,
         text,
-        foot="\n\n".join(filter(None, foot)),
+        foot=posting.foot(github.run_url(), link),
         commit=commit,
         only_edit=only_edit,
     )
@@ -244,7 +243,9 @@ def reap(
     """Destroy environments of pull requests that are closed, or whose time is over.
 
     Only stacks of this project that are called pr-NUMBER; one that is gone already is
-    no error. Ends with 1 when one could not be destroyed; the others are all the same.
+    no error. The comment that says that one is up says then that it is gone. Ends with
+    1 when one could not be destroyed, or its comment not be edited; the others are all
+    the same.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -263,10 +264,11 @@ def reap(
         if verdict.destroy and dry_run:
             done = "would be destroyed"
         elif verdict.destroy:
+            done = "could not be destroyed"
             try:
                 done = environments.down(name)
+                _tell_gone(github, verdict, done)
             except OpsError as error:
-                done = "could not be destroyed"
                 failed.append(str(error))
         lines.append(f"- `{name}` {done}: {verdict.reason}")
     _summarise("\n".join(lines) or "There are no environments of pull requests.")
@@ -388,7 +390,7 @@ def down(number: NumberOption, output: CommentOption = None) -> None:
     from ops.ci import environments
 
     name = f"pr-{number}"
-    text = f"{environments.TITLE}\n\n`{name}` {environments.down(name)}."
+    text = environments.gone(name, environments.down(name))
     _summarise(text)
     _write(output, text)
 
@@ -445,6 +447,26 @@ def _review_stacks() -> list[ReviewStack]:
             stack = replace(stack, busy=environments.busy(stack.name))
         found.append(stack)
     return found
+
+
+def _tell_gone(github: GitHub, verdict: Verdict, done: str) -> None:
+    """Have the comment about an environment say that it is gone."""
+    from ops.ci import environments, posting
+    from ops.ci.github import run_url
+
+    if verdict.pull is None:
+        return
+    text = environments.gone(verdict.stack.name, f"{done}: {verdict.reason}")
+    if verdict.pull.open:
+        text += " With the label `review`, the next push makes another."
+    posting.publish_comment(
+        github,
+        verdict.pull.number,
+        "review",
+        text,
+        foot=posting.foot(run_url()),
+        only_edit=True,
+    )
 
 
 def _unwanted(number: int, commit: str) -> str:

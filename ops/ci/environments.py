@@ -122,6 +122,11 @@ def failure(name: str, reason: FailedError) -> str:
     return redact(f"{TITLE}\n\n{said}")
 
 
+def gone(name: str, done: str) -> str:
+    """What the pull request is told when its environment is destroyed."""
+    return f"{TITLE}\n\n{code(name)} {done}."
+
+
 def _demand_room(name: str, file: Path) -> None:
     """Refuse another environment where the base has as many as it takes.
 

@@ -40,6 +40,15 @@ def comment_body(topic: str, text: str, foot: str) -> str:
     return head + cut(redact(text), room, "… cut: this is all that GitHub takes.") + end
 
 
+def foot(run: str, link: str = "") -> str:
+    """What a comment ends with.
+
+    run: address of the run, whose summary has more; link: another; either empty.
+    """
+    full = f"In full: [the summary of the run]({run})" if run else ""
+    return "\n\n".join(filter(None, (link, full)))
+
+
 def publish_comment(
     github: GitHub,
     number: int,

@@ -358,7 +358,9 @@ def test_an_environment_comes_up_and_is_reaped_when_its_time_is_over(
 
     done = run("reap")
     assert done.exit_code == 0, done.output
-    assert "`pr-7` is destroyed: the pull request is closed" in summary.read_text()
+    gone = "`pr-7` is destroyed: the pull request is closed"
+    assert gone in summary.read_text()
+    assert gone in told["body"]
     assert stacks(stack) == {stack.name}
     assert Stack(stack.name).preview() == []
 

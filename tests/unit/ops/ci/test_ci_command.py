@@ -335,6 +335,46 @@ class TestReap:
         assert not [line for line in asked() if line.startswith("destroy")]
         assert "`pr-3` would be destroyed" in (job / "summary").read_text()
 
+    UP = "<!-- stromhaltig:review -->\n`pr-3` is up."
+
+    @pytest.mark.parametrize(
+        ("pull", "told"),
+        [
+            ({"state": "closed"}, "`pr-3` is destroyed: the pull request is closed.\n"),
+            (
+                {},
+                "`pr-3` is destroyed: the label `review` was taken off. With the label "
+                "`review`, the next push makes another.\n",
+            ),
+        ],
+        ids=["closed", "open"],
+    )
+    def test_the_comment_says_that_it_is_gone(
+        self, asked, github: FakeGitHub, pull: dict[str, str], told: str
+    ) -> None:
+        github.pull(3, **pull)
+        comment = github.comment(3, self.UP)
+        assert run("reap", "--dry-run").exit_code == 0
+        assert comment["body"] == self.UP
+        assert run("reap").exit_code == 0
+        assert "is up" not in comment["body"]
+        assert told in comment["body"]
+        assert "/actions/runs/77)" in comment["body"]
+
+    def test_where_no_comment_is_none_is_written(self, asked, github) -> None:
+        assert run("reap").exit_code == 0
+        assert github.comments == {}
+
+    def test_one_that_cannot_be_told_is_destroyed_all_the_same(
+        self, asked, github: FakeGitHub, job: Path
+    ) -> None:
+        github.comment(3, self.UP)
+        github.denied = True
+        done = run("reap")
+        assert done.exit_code == 1
+        assert "pull-requests: write" in done.output
+        assert "`pr-3` is destroyed" in (job / "summary").read_text()
+
     def test_one_that_somebody_works_on_stays(self, asked, job: Path) -> None:
         lock(job, "pr-3", hours=0.1)
         assert run("reap").exit_code == 0

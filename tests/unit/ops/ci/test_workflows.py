@@ -215,6 +215,7 @@ def test_the_reaper_destroys_by_the_hour_and_by_hand_only_when_told() -> None:
     reap = load(ROOT / ".github/workflows/reap.yml")
     assert reap["on"]["workflow_dispatch"]["inputs"]["dry-run"]["default"] == "true"
     [step] = [s for s in reap["jobs"]["reap"]["steps"] if "run" in s]
+    assert reap["jobs"]["reap"]["permissions"]["pull-requests"] == "write"
     # By the hour there are no inputs.
     assert step["env"]["DRY_RUN"] == (
         "${{ inputs.dry-run && '--dry-run' || '--no-dry-run' }}"
