@@ -19,6 +19,7 @@ import yaml
 from ops.ci.environments import TITLE
 from ops.ci.images import by_digest
 from ops.ci.reaper import REVIEW_LABEL
+from ops.ci.redaction import redact
 from ops.ci.stacks import stack_files
 from ops.cli import app
 from ops.errors import OpsError
@@ -304,8 +305,67 @@ def test_an_environment_that_does_not_come_up_is_told() -> None:
     ]
     assert kept["if"] == "always()"
     assert "needs.up.result != 'skipped'" in review["tell"]["if"]
-    [told] = [s for s in review["tell"]["steps"] if "run" in s]
+    [told] = [s for s in review["tell"]["steps"] if "publish" in s.get("run", "")]
     assert told["if"] == "hashFiles('review.md') != ''"
+
+
+@pytest.mark.parametrize(
+    ("workflow", "job", "step", "said"),
+    [
+        (
+            *("review", "tell", "No image"),
+            "## Environment of this pull request\n\nThe image of commit "
+            "`c0ffeec0ffee` could not be built: the run says why. What was up stays as "
+            "it is.\n",
+        ),
+        (
+            *("preview", "comment", "No stacks"),
+            "## Preview\n\nOf commit `c0ffeec0ffee`. Its stacks could not be "
+            "determined: the run says why.\n",
+        ),
+    ],
+)
+def test_what_did_not_come_that_far_is_told_for_its_commit(
+    tmp_path: Path, workflow: str, job: str, step: str, said: str
+) -> None:
+    """A comment of before would seem to be about it."""
+    steps = load(ROOT / f".github/workflows/{workflow}.yml")["jobs"][job]["steps"]
+    [written] = [s for s in steps if s.get("name") == step]
+    [published] = [s["run"] for s in steps if "publish" in s.get("run", "")]
+    assert '--commit "$COMMIT"' in published
+    file = published.partition("ci publish ")[2].split()[0]
+    subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", written["run"]],
+        cwd=tmp_path,
+        env={"COMMIT": "c0ffee" * 7},
+        check=True,
+    )
+    assert (tmp_path / file).read_text() == said
+    assert redact(said) == said
+
+
+def test_an_image_that_is_not_built_is_told() -> None:
+    """Whether it fails or runs out of its time, which counts as cancelled."""
+    tell = load(ROOT / ".github/workflows/review.yml")["jobs"]["tell"]
+    assert "image" in tell["needs"]
+    [written] = [s for s in tell["steps"] if s.get("name") == "No image"]
+    assert written["if"] in tell["if"]
+    assert written["if"] == (
+        """contains(fromJSON('["failure", "cancelled"]'), needs.image.result)"""
+    )
+
+
+def test_stacks_that_nobody_could_tell_are_told_in_a_comment_of_before() -> None:
+    comment = load(ROOT / ".github/workflows/preview.yml")["jobs"]["comment"]
+    assert "needs.stacks" not in comment["if"]
+    conditions = {s["name"]: s.get("if") for s in comment["steps"] if "name" in s}
+    assert conditions["No stacks"] == "needs.stacks.result != 'success'"
+    assert conditions["Render"] == "needs.stacks.result == 'success'"
+    [publish] = [s for s in comment["steps"] if s.get("name") == "Publish"]
+    # A job that failed has no outputs.
+    assert publish["env"]["ONLY_EDIT"].startswith(
+        "${{ needs.stacks.outputs.any != 'true' && '--only-edit' "
+    )
 
 
 def test_an_image_that_no_stack_can_pull_ends_the_job_before_there_is_one(
