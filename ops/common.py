@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -29,6 +29,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ops.errors import FailedError, OpsError
+
+if TYPE_CHECKING:
+    from ops.stack import Stack
 
 FAILED = 1
 """Exit code of a command whose work failed, or that found something unwell."""
@@ -110,6 +113,20 @@ def complain(message: str) -> None:
 def say(message: str) -> None:
     """Tell what goes on, on standard error."""
     Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def is_kept(stack: Stack) -> bool:
+    """Whether the stack's file is kept; a review's is written anew for each update."""
+    return stack.get("platform") != "aws-review"
+
+
+def remind_to_commit(stack: Stack) -> None:
+    """Tell that a stack file which a command changed has to be committed."""
+    if is_kept(stack):
+        say(
+            f"Commit Pulumi.{stack.name}.yaml: whoever deploys from the one before "
+            "takes this back."
+        )
 
 
 def print_json(data: object) -> None:

@@ -1,7 +1,8 @@
 """The database's password: two logins take turns, and none ends before one works.
 
 1. The login whose turn it is gets a password (`ops.database.roles`), and is tried.
-2. The setting `secrets.DATABASE_LOGIN` names it, user and password in one value.
+2. The setting `secrets.DATABASE_LOGIN` names it, user and password in one value;
+   `rotations.DATABASE_LOGIN` counts, so that an older stack file can be told.
 3. The program makes DATABASE_URL of it, and the app is rolled out. Both are valid.
 4. The login before is closed, once nobody uses it. After the first rotation that is
    the owner, who cannot be closed: it administers the database, or its backups. The
@@ -26,14 +27,14 @@ from ops.common import Steps
 from ops.database import roles
 from ops.errors import OpsError
 from ops.platforms import platform_of
-from ops.rotation import DATABASE, configured, roll_out
+from ops.rotation import DATABASE, LOGIN, configured, count_up, deployed, roll_out
 
 if TYPE_CHECKING:
     from ops.database.address import Address
     from ops.lock import Held
     from ops.stack import Stack
 
-SETTING = "secrets.DATABASE_LOGIN"
+SETTING = f"secrets.{LOGIN}"
 
 PASSWORD_LENGTH = 40
 """Letters and digits, as of the owner's: 238 bits."""
@@ -65,7 +66,9 @@ def rotate(stack: Stack, steps: Steps, held: Held) -> None:
     with steps.step("login") as facts, _administration(stack) as (admin, owner):
         before = str(stack.outputs.get("database_user") or owner)
         login = _configured(stack)
-        begun = login is not None and login.user != before
+        # A login that an older file names is closed, and its password may have leaked.
+        older = configured(stack, LOGIN) < deployed(stack).get(LOGIN, 0)
+        begun = login is not None and login.user != before and not older
         if login is None or not begun:
             _demand_serving(stack)
             login = _Login(roles.other(before, owner), _made_up())
@@ -77,6 +80,9 @@ def rotate(stack: Stack, steps: Steps, held: Held) -> None:
         roles.check(admin.login(login.user, login.password), owner)
         facts.append(f"{login.user} may sign in, beside {before}")
     held.check()
+    _keep_the_owners(stack)
+    # Before the login: one that is not counted would never be missed.
+    count_up(stack, LOGIN)
     if not begun:
         stack.set_secret(SETTING, login.setting)
     roll_out(stack, steps)
@@ -103,6 +109,13 @@ def _demand_serving(stack: Stack) -> None:
             "version may need the login that would change. Deploy first: stromhaltig "
             f"deploy --stack {stack.name}"
         )
+
+
+def _keep_the_owners(stack: Stack) -> None:
+    """Leave the owner's password as it is deployed, where an older file knows less."""
+    done = deployed(stack).get(DATABASE, 0)
+    if configured(stack, DATABASE) < done:
+        stack.set(f"rotations.{DATABASE}", str(done))
 
 
 def _renew_owner(stack: Stack, steps: Steps) -> None:

@@ -2,12 +2,13 @@
 
 A rotation counts up `rotations.NAME` in the stack file, and rolls out. What was begun
 and not finished shows in configuration, outputs and the server's roles, and nowhere
-else: whoever runs the command again goes on from there.
+else: whoever runs the command again goes on from there. A count never goes down: a
+file that has a lower one than the outputs is older than what is deployed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import names
 from contract import APP, Generated, Kind, Variable
 from ops import delivery
-from ops.common import Steps
+from ops.common import Steps, is_kept
 from ops.delivery import RollOutError
 from ops.errors import NotOfferedError, OpsError, nearest
 from ops.platforms import platform_of
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ops.stack import Stack
 
 DATABASE = "DATABASE_URL"
+
+LOGIN = "DATABASE_LOGIN"
+"""Counted for itself: two logins take turns, and their names tell no order."""
 
 _ALTERNATIVES = {
     "digitalocean": "Reset it there, which ends the old one at once: doctl databases "
@@ -56,9 +60,7 @@ def variable_of(stack: Stack, name: str) -> Variable:
 
 def made_with(name: str) -> str | None:
     """The secret that another one is a by-product of; None for one of its own."""
-    from settings.model import DATABASE_LOGIN
-
-    if name == DATABASE_LOGIN.name:
+    if name == LOGIN:
         return DATABASE
     return next((v.name for v in APP.variables if v.previous == name), None)
 
@@ -103,6 +105,8 @@ def plan(
     """
     variable = variable_of(stack, name)
     _demand_made_up(stack, variable)
+    # A secret of its own gets a count above any that was deployed, and is made up anew.
+    demand_current(stack, but=() if finish else (name, *_made_of(stack, name)))
     if (sign_out or finish) and not variable.previous:
         raise OpsError(f"{name}: no value before it is ever accepted by the app")
     if finish:
@@ -234,6 +238,108 @@ def configured(stack: Stack, name: str) -> int:
     return int(stack.get(f"rotations.{name}") or 0)
 
 
+@dataclass(frozen=True)
+class Behind:
+    """A secret that was rotated since the stack file was written.
+
+    says: what tells so. remedy: what to do when nobody has the newer file any more.
+    """
+
+    name: str
+    says: str
+    remedy: str
+
+
+def behind(stack: Stack) -> Iterator[Behind]:
+    """Where the stack file is older than what is deployed, by the outputs.
+
+    A higher count in the file is a rotation under way.
+    """
+    if not is_kept(stack):
+        return
+    # A secret that the program knows no more could not be counted in the file.
+    known, done = {variable.name for variable in secrets_of(stack)}, deployed(stack)
+    for name in sorted(known & done.keys()):
+        asked = configured(stack, name)
+        if asked < done[name] and not _is_own(stack, name):
+            times = "once" if done[name] == 1 else f"{done[name]} times"
+            says = f"{name} was rotated {times} there, the file says {asked}"
+            yield Behind(name, says, _way_forward(stack, name, done[name]))
+    if LOGIN in known and LOGIN not in done and _names_no_login(stack):
+        user = stack.outputs["database_user"]
+        says = f"the app is {user} at the database there, the file names no login"
+        yield Behind(LOGIN, says, _way_forward(stack, LOGIN, 1))
+
+
+def other_login(stack: Stack) -> str | None:
+    """A login of the file that is not deployed, when nobody knows which is newer.
+
+    None where the count tells: this is of rotations from before there was one.
+    """
+    if not is_kept(stack):
+        return None
+    user = str(stack.get(f"secrets.{LOGIN}") or "").partition(":")[0]
+    known = stack.outputs.get("database_user")
+    counted = configured(stack, LOGIN) > deployed(stack).get(LOGIN, 0)
+    return user if user and known and user != known and not counted else None
+
+
+def older(stack: Stack, found: Collection[Behind]) -> tuple[str, str]:
+    """Say that a stack file is older than what is deployed, and what to do."""
+    remedies = dict.fromkeys(each.remedy for each in found)
+    return (
+        f"Pulumi.{stack.name}.yaml is older than what is deployed: "
+        f"{'; '.join(each.says for each in found)}",
+        "Take the file of whoever rotated it (git pull). If nobody has it: "
+        f"{'; '.join(remedies)}",
+    )
+
+
+def demand_current(stack: Stack, but: Collection[str] = ()) -> None:
+    """Refuse to roll a stack file out that is older than what is deployed.
+
+    but: secrets that get a new value anyway.
+
+    Raises OpsError, naming what was rotated since.
+    """
+    found = [each for each in behind(stack) if each.name not in but]
+    if found:
+        raise OpsError("{}. {}".format(*older(stack, found)))
+
+
+def _made_of(stack: Stack, name: str) -> list[str]:
+    """Secrets that are by-products of another one."""
+    return [v.name for v in secrets_of(stack) if made_with(v.name) == name]
+
+
+def _is_own(stack: Stack, name: str) -> bool:
+    """Whether `secrets set` put somebody's own value in the place of the count."""
+    return name != LOGIN and stack.get(f"secrets.{name}") is not None
+
+
+def _names_no_login(stack: Stack) -> bool:
+    """Whether the app would become the owner again, which no rotation does."""
+    from ops.database.roles import TURNS
+
+    user = str(stack.outputs.get("database_user") or "")
+    return user.endswith(TURNS) and stack.get(f"secrets.{LOGIN}") is None
+
+
+def _way_forward(stack: Stack, name: str, count: int) -> str:
+    """How the file comes to ask for what is deployed, or for something newer."""
+    from settings.model import set_command
+
+    if name in {DATABASE, LOGIN}:
+        return f"stromhaltig secrets rotate {DATABASE} --stack {stack.name}"
+    command = set_command(stack.name, f"rotations.{name}", str(count))
+    variable = APP.variable(name)
+    previous = variable.previous if variable else None
+    if previous in (stack.outputs.get("secrets") or ()):
+        more = set_command(stack.name, "accept_previous", "true")
+        return f"{command} && {more}"
+    return command
+
+
 def rotate(stack: Stack, rotation: Rotation, steps: Steps, held: Held) -> None:
     """Make a secret up anew and roll it out, or end what was begun.
 
@@ -272,14 +378,20 @@ def roll_out(stack: Stack, steps: Steps) -> None:
         ) from None
 
 
+def count_up(stack: Stack, name: str) -> bool:
+    """Count above what is deployed; False when an earlier run has already."""
+    done = deployed(stack).get(name, 0)
+    if configured(stack, name) > done:
+        return False
+    stack.set(f"rotations.{name}", str(done + 1))
+    return True
+
+
 def _count_up(stack: Stack, variable: Variable, *, sign_out: bool) -> list[str]:
     """Ask for the next generation, unless an earlier run has and got no further."""
-    name, done = variable.name, deployed(stack).get(variable.name, 0)
-    said = []
-    if configured(stack, name) > done:
+    name, said = variable.name, []
+    if not count_up(stack, name):
         said.append("going on with a rotation that was interrupted")
-    else:
-        stack.set(f"rotations.{name}", str(done + 1))
     if variable.previous and sign_out:
         stack.unset("accept_previous")
     elif variable.previous:

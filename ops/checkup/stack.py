@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ops.checkup import Check, account
+from ops.common import is_kept
 from ops.lock import Lock
 from ops.platforms.platform import Fact, State
 from ops.pulumi_lock import pulumi_locks
@@ -41,6 +42,7 @@ def preflight_checks(stack: Stack) -> list[Check]:
     """What has to be well before a deployment, in seconds."""
     return [
         Check("settings", lambda: [settings(stack)], remote=False),
+        Check("rotations", lambda: rotations(stack)),
         Check("state", lambda: [state(stack)]),
         Check("lock", lambda: locks(stack)),
         Check("credentials", lambda: credentials(stack)),
@@ -58,6 +60,28 @@ def settings(stack: Stack) -> Fact:
         says = f"{count} {'problem' if count == 1 else 'problems'} in the stack file"
         return Fact("settings", State.ERROR, says, "\n".join(error.problems))
     return Fact("settings", State.OK, f"Pulumi.{stack.name}.yaml is sound")
+
+
+def rotations(stack: Stack) -> Iterator[Fact]:
+    """See whether a secret was rotated that the stack file does not know of."""
+    from ops import rotation
+
+    found = list(rotation.behind(stack))
+    if found:
+        yield Fact("rotations", State.ERROR, *rotation.older(stack, found))
+        return
+    user = rotation.other_login(stack)
+    if user:
+        yield Fact(
+            "rotations",
+            State.WARNING,
+            f"Pulumi.{stack.name}.yaml names the database login {user}, and the app is "
+            f"{stack.outputs['database_user']}",
+            "Was no rotation interrupted, the file is an older one: take that of "
+            "whoever rotated it (git pull)",
+        )
+    elif rotation.deployed(stack) and is_kept(stack):
+        yield Fact("rotations", State.OK, "the stack file knows all that are deployed")
 
 
 def state(stack: Stack) -> Fact:

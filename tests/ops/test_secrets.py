@@ -25,6 +25,7 @@ from tests.unit.ops.fakes import FakePlatform, FakeStack
 __all__ = ["host", "rds"]
 
 COUNT = "rotations.DATABASE_URL"
+TURNS = "rotations.DATABASE_LOGIN"
 
 
 class Killed(BaseException):
@@ -93,6 +94,7 @@ class Place(FakePlatform):
         owner = self.estate.owner
         login = stack.get("secrets.DATABASE_LOGIN") or f"{owner}:{self.owners}"
         count = int(stack.get(COUNT) or 0)
+        counts = {"DATABASE_URL": count, "DATABASE_LOGIN": int(stack.get(TURNS) or 0)}
         if count != stack.outputs["rotations"].get("DATABASE_URL", 0):
             with self.admin.connect() as connection:
                 self.owners = f"owners {count}"
@@ -103,7 +105,7 @@ class Place(FakePlatform):
                 )
         stack.outputs |= {
             "database_user": login.partition(":")[0],
-            "rotations": {"DATABASE_URL": count} if count else {},
+            "rotations": {name: found for name, found in counts.items() if found},
         }
         if not self.fallen_back:
             self.used = self.estate.app.login(*login.split(":", 1))
@@ -187,6 +189,7 @@ def test_under_load_no_request_notices_and_in_the_end_one_login_works(program, e
     assert enters(program.platform.used)
     # Once, when the app had stopped being the owner.
     assert program.get(COUNT) == "1"
+    assert program.get(TURNS) == "3"
 
 
 def test_the_password_is_in_no_output_and_no_record(program, estate):
@@ -208,12 +211,13 @@ def test_a_dry_run_touches_nothing(program, estate):
 
 
 MOMENTS = [
+    ("after the count", 1),
     ("before the setting", 1),
     ("after the setting", 1),
     ("before the update", 1),
     ("after the update", 1),
     ("before the verdict", 2),
-    ("after the count", 1),
+    ("after the count", 2),
     ("before the update", 2),
     ("after the update", 2),
     ("before the verdict", 3),
@@ -238,7 +242,7 @@ def test_killed_at_any_moment_the_app_goes_on_and_the_next_run_ends_it(
     assert program.get(COUNT) == "1"
 
 
-@pytest.mark.parametrize("moment", MOMENTS[:5])
+@pytest.mark.parametrize("moment", MOMENTS[:6])
 def test_killed_in_a_later_rotation_it_ends_with_one_login_too(program, estate, moment):
     assert rotate().exit_code == 0
     used = program.platform.used
@@ -252,6 +256,30 @@ def test_killed_in_a_later_rotation_it_ends_with_one_login_too(program, estate, 
     assert enters(program.platform.used)
     assert not enters(used) or used == program.platform.used
     assert len(logins(program) - {""}) == 1
+
+
+@pytest.mark.parametrize("turns", [0, 1], ids=["no login", "a former login"])
+def test_from_an_older_file_no_former_password_becomes_valid_again(
+    program, estate, turns
+):
+    kept: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    for turn in range(3):
+        if turn == turns:
+            kept = (dict(program.config), dict(program.secrets_set))
+        assert rotate().exit_code == 0
+    former = [estate.app, program.platform.used]
+    if turns:
+        login = kept[1]["secrets.DATABASE_LOGIN"]
+        former.append(estate.app.login(*login.split(":", 1)))
+    owners = program.platform.owners
+    program.config, program.secrets_set = kept
+
+    assert rotate().exit_code == 0
+    assert enters(program.platform.used)
+    assert not any(enters(address) for address in former)
+    assert len(logins(program) - {""}) == 1
+    assert (program.get(COUNT), program.get(TURNS)) == ("1", "4")
+    assert program.platform.owners == owners
 
 
 def test_a_login_that_is_still_in_use_is_not_closed(program, estate, monkeypatch):

@@ -141,15 +141,30 @@ def test_the_databases_password_goes_from_login_to_login(reset, monkeypatch):
     assert master_password(stack) != owners
     assert master_password(stack) in value(stack, "DATABASE_ADMIN_URL")
     assert stack.preview() == []
+    file = stack.folder / f"Pulumi.{stack.name}.yaml"
+    first = file.read_bytes()
 
     run("rotate", "DATABASE_URL", "--yes")
     stack = Stack(reset.name)
+    assert rotations() == ("ok", "the stack file knows all that are deployed")
+    second = file.read_bytes()
+    file.write_bytes(first)
+    state, says = rotations()
+    assert (state, "DATABASE_LOGIN was rotated 2 times" in says) == ("error", True)
+    file.write_bytes(second)
     assert stack.outputs["database_user"] == "stromhaltig_b"
     assert asked[-1] == ("close", "stromhaltig_a")
     assert "DATABASE_ADMIN_URL" not in task(stack)
     password = Address.parse(value(stack, "DATABASE_URL")).password
     assert not [path for path, text in written(stack.folder) if password in text]
     assert stack.preview() == []
+
+
+def rotations() -> tuple[str, str]:
+    """What `doctor` finds of them."""
+    arguments = ["doctor", "-s", "staging", "--json", "--only", "rotations"]
+    [fact] = json.loads(CliRunner().invoke(app, arguments).stdout)["facts"]
+    return fact["state"], fact["says"]
 
 
 def admin_secret(stack: Stack) -> str:

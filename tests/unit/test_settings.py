@@ -1125,6 +1125,24 @@ class TestRotations:
             "secrets.JWT_SECRET is your own. Remove one of them"
         ]
 
+    def test_the_login_is_set_and_counted(self):
+        config = staging(
+            secrets={"DATABASE_LOGIN": "stromhaltig_a:hunter2"},
+            rotations={"DATABASE_LOGIN": 3},
+        )
+        assert read(config).rotations == {"DATABASE_LOGIN": 3}
+
+    def test_a_platform_without_such_logins_counts_none(self):
+        with pytest.raises(SettingsError, match=r"rotations\.DATABASE_LOGIN: no such"):
+            parse(
+                "s",
+                {
+                    "stromhaltig:platform": "railway",
+                    "stromhaltig:rotations": {"DATABASE_LOGIN": 1},
+                },
+                secret_keys=(),
+            )
+
     def test_a_previous_value_needs_a_rotation(self):
         config = staging(accept_previous=True, rotations={"HEALTH_CHECK_TOKEN": 1})
         assert refusal(config) == [

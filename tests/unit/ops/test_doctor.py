@@ -201,6 +201,94 @@ class TestStack:
         assert fact["remedy"] == "\n".join(stack.problems)
         assert run("--stack", "staging").exit_code == 1
 
+    def test_a_stack_file_that_is_older_than_what_is_deployed_is_an_error(self, stack):
+        stack.outputs |= {
+            "rotations": {"HEALTH_CHECK_TOKEN": 1, "JWT_SECRET": 2},
+            "secrets": ["JWT_SECRET", "JWT_SECRET_PREVIOUS"],
+        }
+        stack.config |= {"rotations.JWT_SECRET": "1"}
+        fact = found()["rotations"]
+
+        assert fact["state"] == "error"
+        assert fact["says"] == (
+            "Pulumi.staging.yaml is older than what is deployed: HEALTH_CHECK_TOKEN "
+            "was rotated once there, the file says 0; JWT_SECRET was rotated 2 times "
+            "there, the file says 1"
+        )
+        set_it = "pulumi config set --path 'stromhaltig:"
+        assert fact["remedy"] == (
+            "Take the file of whoever rotated it (git pull). If nobody has it: "
+            f"{set_it}rotations.HEALTH_CHECK_TOKEN' 1 --stack staging; "
+            # Or the sessions of before would end.
+            f"{set_it}rotations.JWT_SECRET' 2 --stack staging && "
+            f"{set_it}accept_previous' true --stack staging"
+        )
+
+    def test_an_older_login_of_the_database_is_an_error(self, stack):
+        login = "stromhaltig_a:hunter2"
+        stack.set_secret("secrets.DATABASE_LOGIN", login)
+        stack.config["rotations.DATABASE_LOGIN"] = "1"
+        # The same login has its turn again, with another password.
+        stack.outputs |= {
+            "database_user": "stromhaltig_a",
+            "rotations": {"DATABASE_LOGIN": 3},
+        }
+        fact = found()["rotations"]
+
+        assert fact["state"] == "error"
+        assert "DATABASE_LOGIN was rotated 3 times there, the" in fact["says"]
+        assert "stromhaltig secrets rotate DATABASE_URL --stack" in fact["remedy"]
+        assert "hunter2" not in str(fact)
+
+    def test_no_login_where_one_is_deployed_is_an_error_without_a_count_too(
+        self, stack
+    ):
+        stack.outputs |= {"database_user": "stromhaltig_b", "rotations": {}}
+        fact = found()["rotations"]
+
+        assert fact["state"] == "error"
+        assert "the app is stromhaltig_b at the database there, the" in fact["says"]
+
+    def test_another_login_without_a_count_may_be_either_and_is_a_warning(self, stack):
+        stack.set_secret("secrets.DATABASE_LOGIN", "stromhaltig_a:hunter2")
+        stack.outputs |= {"database_user": "stromhaltig_b"}
+        fact = found()["rotations"]
+
+        assert fact["state"] == "warning"
+        assert "names the database login stromhaltig_a, and the app is" in fact["says"]
+        assert "hunter2" not in str(fact)
+
+    @pytest.mark.parametrize(
+        ("config", "outputs"),
+        [
+            ({}, {}),
+            ({}, {"rotations": {}, "database_user": "stromhaltig"}),
+            # Begun, and not rolled out.
+            ({"rotations.JWT_SECRET": "2"}, {"rotations": {"JWT_SECRET": 1}}),
+            (
+                {
+                    "rotations.DATABASE_LOGIN": "2",
+                    "secrets.DATABASE_LOGIN": "stromhaltig_b:x",
+                },
+                {
+                    "rotations": {"DATABASE_LOGIN": 1},
+                    "database_user": "stromhaltig_a",
+                },
+            ),
+            # Somebody's own has taken its place.
+            ({"secrets.JWT_SECRET": "own"}, {"rotations": {"JWT_SECRET": 1}}),
+            # The app has it no more, so that no file may count it.
+            ({}, {"rotations": {"FORMER_TOKEN": 1}}),
+            # A review's file is written anew each time.
+            ({"platform": "aws-review"}, {"rotations": {"JWT_SECRET": 1}}),
+        ],
+    )
+    def test_what_is_as_new_or_newer_is_no_problem(self, stack, config, outputs):
+        stack.config |= config
+        stack.outputs |= outputs
+
+        assert {fact.state for fact in of_stack.rotations(stack)} <= {State.OK}
+
     def test_drift_names_what_and_is_a_warning(self, stack):
         changes = [Change("update", "aws:ec2:Vpc", f"net{n}") for n in range(10)]
         stack.drifted = tuple(changes)
@@ -266,6 +354,10 @@ class TestStack:
         monkeypatch.setattr(machine, "look", lambda tool: Fact(tool.name, State.OK, ""))
         names = [fact.name for fact in doctor.preflight(stack)]
         assert names == ["pulumi", "settings", "state", "lock"]
+
+        stack.outputs["rotations"] = {"JWT_SECRET": 1}
+        facts = {fact.name: fact.state for fact in doctor.preflight(stack)}
+        assert facts["rotations"] is State.ERROR
 
 
 class TestCredentials:
