@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +20,7 @@ from ops.common import (
     confirm,
     print_json,
     print_table,
+    remind_to_commit,
     say,
 )
 from ops.errors import OpsError
@@ -96,20 +100,46 @@ def set_secret(
     if variable.previous:
         confirm(f"Everybody is signed out by another {name}. Go on?", yes=yes)
     value = _value(variable, from_stdin=stdin)
-    with operation(opened, "secrets set", {"name": name}) as (held, act):
-        if opened.get(f"rotations.{name}") is not None:
-            opened.unset(f"rotations.{name}")
-            if variable.previous:
-                opened.unset("accept_previous")
-        opened.set_secret(f"secrets.{name}", value)
-        say(f"{name} is set in the stack file, encrypted.")
-        if not _deployed_now(opened, deploy, yes=yes):
-            say(f"Not rolled out: stromhaltig deploy --stack {opened.name}")
-            return
-        held.check()
-        act.details["rolled out"] = "yes"
-        rotation.roll_out(opened, Steps())
-    say(f"{opened.name} runs with the new {name}.")
+    with _reminding(opened):
+        with operation(opened, "secrets set", {"name": name}) as (held, act):
+            if opened.get(f"rotations.{name}") is not None:
+                opened.unset(f"rotations.{name}")
+                if variable.previous:
+                    opened.unset("accept_previous")
+            opened.set_secret(f"secrets.{name}", value)
+            say(f"{name} is set in the stack file, encrypted.")
+            if not _deployed_now(opened, deploy, yes=yes):
+                say(f"Not rolled out: stromhaltig deploy --stack {opened.name}")
+                return
+            rotation.demand_current(opened)
+            held.check()
+            act.details["rolled out"] = "yes"
+            rotation.roll_out(opened, Steps())
+        say(f"{opened.name} runs with the new {name}.")
+
+
+@contextmanager
+def _reminding(stack: Stack) -> Iterator[None]:
+    """Remind at the end to commit the stack file; after a failure, if it was changed.
+
+    What was begun is gone on with by the next run, or by a deployment: from this file.
+    """
+    file = stack.folder / f"Pulumi.{stack.name}.yaml"
+    before = _content(file)
+    try:
+        yield
+    except BaseException:
+        if _content(file) != before:
+            remind_to_commit(stack)
+        raise
+    remind_to_commit(stack)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _settable(stack: Stack, name: str) -> Variable:
@@ -202,6 +232,7 @@ def rotate(
         return
     confirm(f"Rotate {name} of {opened.name}?", yes=yes)
     command = "secrets finish" if finish else "secrets rotate"
-    with operation(opened, command, {"name": name}) as (held, _):
-        rotation.rotate(opened, planned, steps, held)
-    say(f"{opened.name} runs with the new {name}.")
+    with _reminding(opened):
+        with operation(opened, command, {"name": name}) as (held, _):
+            rotation.rotate(opened, planned, steps, held)
+        say(f"{opened.name} runs with the new {name}.")

@@ -20,6 +20,9 @@ from tests.unit.ops.fakes import FakePlatform, FakeStack
 KEY = "a-value-that-nobody-may-see"
 PASSWORD = "random:index/randomPassword:RandomPassword"
 NAME = "stromhaltig-staging"
+COMMIT = (
+    "Commit Pulumi.staging.yaml: whoever deploys from the one before takes this back."
+)
 
 
 def rotated(stack: FakeStack) -> None:
@@ -147,6 +150,27 @@ class TestSet:
         assert stack.secrets_set == {"secrets.JWT_SECRET": own}
         assert stack.config == {"platform": "docker"}
 
+    def test_the_file_that_was_changed_is_to_be_committed(self, stack):
+        done = run("set", "GEMINI_API_KEY", "--stdin", "--deploy", told=KEY)
+        assert done.stderr.splitlines()[-1] == COMMIT
+        done = run("set", "GEMINI_API_KEY", "--stdin", "--no-deploy", told=KEY)
+        assert done.stderr.splitlines()[-1] == COMMIT
+
+    def test_the_file_of_a_review_is_not(self, stack):
+        stack.set("platform", "aws-review")
+        done = run("set", "GEMINI_API_KEY", "--stdin", "--no-deploy", told=KEY)
+
+        assert done.exit_code == 0
+        assert "Commit" not in done.stderr
+
+    def test_an_older_file_is_not_rolled_out(self, stack):
+        stack.outputs["rotations"] = {"JWT_SECRET": 1}
+        done = run("set", "GEMINI_API_KEY", "--stdin", "--deploy", told=KEY)
+
+        assert done.exit_code == 2
+        assert "Pulumi.staging.yaml is older than what is deployed" in done.stderr
+        assert stack.ups == []
+
     def test_nobody_is_signed_out_unasked(self, stack):
         done = run("set", "JWT_SECRET", "--stdin", told="k" * 32)
 
@@ -172,6 +196,47 @@ class TestRotate:
         assert "JWT_SECRET_PREVIOUS keeps the old one" in done.stderr
         assert "Nothing was done." in done.stderr
         assert stack.ups == acts(stack.records, 1) == []
+
+    def test_the_last_line_is_to_commit_the_file(self, stack):
+        done = rotate("JWT_SECRET")
+        assert done.stderr.splitlines()[-1] == COMMIT
+        done = rotate("JWT_SECRET", "--finish", "--sign-out")
+        assert done.stderr.splitlines()[-1] == COMMIT
+
+    def test_nothing_is_to_be_committed_where_nothing_was_changed(self, stack):
+        assert "Commit" not in run("rotate", "JWT_SECRET", "--dry-run").stderr
+        assert "Commit" not in rotate("JWT_SECRT").stderr
+        with Lock(stack.records).held("deploy"):
+            assert "Commit" not in rotate("JWT_SECRET").stderr
+
+    def test_a_file_that_was_changed_is_to_be_committed_after_a_failure_too(
+        self, stack
+    ):
+        file = stack.folder / "Pulumi.staging.yaml"
+        stack.on_up = lambda stack: file.write_text(str(stack.config))
+        stack.platform.verdicts = [Verdict(False, "0 of 2 tasks run it")]
+        done = rotate("HEALTH_CHECK_TOKEN")
+
+        assert done.exit_code == 1
+        assert COMMIT in done.stderr.splitlines()
+
+    def test_from_an_older_file_nothing_else_is_taken_back(self, stack):
+        stack.outputs["rotations"] = {"JWT_SECRET": 2}
+        stack.outputs["secrets"].append("JWT_SECRET_PREVIOUS")
+        for refused in (
+            rotate("HEALTH_CHECK_TOKEN"),
+            rotate("JWT_SECRET", "--finish", "--sign-out"),
+        ):
+            assert refused.exit_code == 2
+            assert "JWT_SECRET was rotated 2 times there, the file" in refused.stderr
+            assert "rotations.JWT_SECRET' 2 --stack staging" in refused.stderr
+        assert stack.ups == acts(stack.records, 1) == []
+
+    def test_a_secret_of_an_older_file_can_be_rotated_itself(self, stack):
+        stack.outputs["rotations"] = {"HEALTH_CHECK_TOKEN": 2}
+
+        assert rotate("HEALTH_CHECK_TOKEN").exit_code == 0
+        assert stack.ups[0]["rotations.HEALTH_CHECK_TOKEN"] == "3"
 
     def test_without_a_word_nothing_is_rotated(self, stack):
         assert run("rotate", "HEALTH_CHECK_TOKEN").exit_code == 2
