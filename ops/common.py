@@ -8,12 +8,14 @@ Exit codes, of every command:
     130  interrupted
 
 Results go to standard output, progress and messages to standard error, so that
-`--json` leaves nothing else on standard output.
+`--json` leaves nothing else on standard output. In a job on GitHub messages are
+redacted; results are not.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -107,12 +109,26 @@ def refuse(message: str) -> NoReturn:
 
 def complain(message: str) -> None:
     """Print a message about something wrong on standard error."""
-    Console(stderr=True).print(message, style="red", markup=False, soft_wrap=True)
+    text = _for_the_log(message)
+    Console(stderr=True).print(text, style="red", markup=False, soft_wrap=True)
 
 
 def say(message: str) -> None:
     """Tell what goes on, on standard error."""
-    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+    text = _for_the_log(message)
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _for_the_log(message: str) -> str:
+    """A message without what nobody outside may read, where its log is public.
+
+    A job's on GitHub is. Messages quote what the app, Pulumi and the platform say.
+    """
+    if not os.environ.get("GITHUB_ACTIONS"):
+        return message
+    from ops.ci.redaction import redact
+
+    return redact(message)
 
 
 def is_kept(stack: Stack) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 
@@ -9,7 +10,9 @@ def pytest_configure() -> None:
     """Hear Ctrl-C, and let children hear it, also where a shell took it away.
 
     Shells that run something in the background have it ignore interrupts, and
-    whatever it starts inherits that.
+    whatever it starts inherits that. Messages are as people see them, also in a job on
+    GitHub, where they are redacted.
     """
+    os.environ.pop("GITHUB_ACTIONS", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

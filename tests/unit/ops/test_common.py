@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from ops.cli import app
 from ops.common import Steps, confirm, confirm_by_name, print_json, reported
+from ops.delivery import RollOutError
 from ops.errors import FailedError, NotOfferedError, OpsError, nearest
 
 
@@ -108,6 +109,39 @@ def test_what_pulumi_says_comes_without_what_it_printed(capsys):
         raise CommandError(CommandResult("password: hunter2", "error: no key", 255))
     assert ended.value.exit_code == 1
     assert capsys.readouterr().err.strip() == "pulumi: error: no key"
+
+
+ROLLED_BACK = """\
+ECS went back to app:6
+  task arn:aws:ecs:eu-central-1:210987654321:task/app/1: exit code 1
+Its last lines:
+  connecting to app.c0ffee.eu-central-1.rds.amazonaws.com (10.0.3.17)
+  DATABASE_URL=postgres://app:hunter2@app.internal:5432/app: refused"""
+
+
+def test_the_public_log_of_a_job_shows_no_more_than_a_comment(capsys, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    with Steps().step("roll-out") as facts:
+        facts.append("of sg-0123456789abcdef0")
+    with pytest.raises(typer.Exit), reported():
+        raise RollOutError(ROLLED_BACK)
+    print_json({"address": "10.0.3.17"})
+    out, err = capsys.readouterr()
+    assert "\n    of [id]\n" in err
+    assert err.endswith(
+        "ECS went back to app:6\n"
+        "  task [arn] exit code 1\n"
+        "Its last lines:\n"
+        "  connecting to [host] ([ip])\n"
+        "  DATABASE_URL=[url] refused\n"
+    )
+    assert "10.0.3.17" in out
+
+
+def test_who_sits_at_a_terminal_is_told_everything(capsys):
+    with pytest.raises(typer.Exit), reported():
+        raise RollOutError(ROLLED_BACK)
+    assert capsys.readouterr().err == f"{ROLLED_BACK}\n"
 
 
 def test_a_place_that_may_not_be_written_is_named(capsys, tmp_path):
