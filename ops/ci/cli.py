@@ -37,6 +37,23 @@ FolderArgument = Annotated[
     Path, typer.Argument(help="Folder of the previews, a file STACK.md for each.")
 ]
 
+SECRETS_PROVIDER = "PULUMI_SECRETS_PROVIDER"
+
+
+def _unless_empty(
+    context: typer.Context, parameter: typer.CallbackParam, provider: str
+) -> str:
+    """Refuse what is empty, as a variable is that GitHub lacks, and not left out."""
+    source = context.get_parameter_source(str(parameter.name))
+    left_out = source is not None and source.name == "DEFAULT"
+    if not provider or (left_out and os.environ.get(SECRETS_PROVIDER) == ""):
+        refuse(
+            f"{SECRETS_PROVIDER} is empty. Set it in the repository's environment "
+            "`review`, to awskms://…, as the stack's base has it: docs/pipelines.md, "
+            "Set up. Without AWS: passphrase"
+        )
+    return provider
+
 
 _REFRESH = (
     *("refresh", "--preview-only", "--json"),
@@ -346,8 +363,9 @@ def up(
     secrets_provider: Annotated[
         str,
         typer.Option(
-            envvar="PULUMI_SECRETS_PROVIDER",
+            envvar=SECRETS_PROVIDER,
             help="For a stack that is new: awskms://…, or passphrase.",
+            callback=_unless_empty,
         ),
     ] = "passphrase",
     output: CommentOption = None,

@@ -484,6 +484,43 @@ class TestReview:
         assert tagged[0].startswith("stack tag set purpose review --stack pr-9")
 
 
+class TestSecretsOfReviews:
+    UP = ("review", "up", "--pull-request", "9")
+
+    @pytest.fixture
+    def asked(self, pulumi, job: Path) -> Callable[[], list[str]]:
+        (job / "Pulumi.pr-9.yaml").write_text("config: {}\n")
+        return pulumi(stack_ls=[], stack_select=(1, "error: that far"))
+
+    def test_a_variable_that_github_lacks_is_named(
+        self, asked, job: Path, monkeypatch
+    ) -> None:
+        """It is empty then; a passphrase, which nobody gave, would be asked for."""
+        monkeypatch.setenv("PULUMI_SECRETS_PROVIDER", "")
+        done = run(*self.UP)
+        assert done.exit_code == 2
+        assert "PULUMI_SECRETS_PROVIDER is empty. Set it" in done.output
+        assert "docs/pipelines.md" in done.output
+        assert not (job / "asked").exists()
+
+    @pytest.mark.parametrize(
+        ("variable", "option", "provider"),
+        [
+            (None, (), "passphrase"),
+            ("awskms://key", (), "awskms://key"),
+            ("", ("--secrets-provider", "passphrase"), "passphrase"),
+        ],
+    )
+    def test_what_is_named_encrypts_a_new_stack(
+        self, asked, monkeypatch, variable: str | None, option, provider: str
+    ) -> None:
+        monkeypatch.delenv("PULUMI_SECRETS_PROVIDER", raising=False)
+        if variable is not None:
+            monkeypatch.setenv("PULUMI_SECRETS_PROVIDER", variable)
+        assert "that far" in run(*self.UP, *option).output
+        assert f"--secrets-provider {provider} " in asked()[-1]
+
+
 class TestLockedReviews:
     LOCKED: ClassVar = (255, "error: the stack is currently locked by 1 lock(s)")
     DOWN = ("review", "down", "--pull-request", "9")
