@@ -116,8 +116,7 @@ def preview(
 ) -> None:
     """Preview a stack, judge and price it: short for a comment, in full for a summary.
 
-    With the image that it runs, as `deploy` gets it from a pipeline, whatever the
-    stack's file names.
+    With the image that runs, as a pipeline deploys it, whatever the stack's file names.
 
     Ends with 1 when there is no preview or a policy is against it. Both are written
     all the same, and say so.
