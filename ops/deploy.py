@@ -27,6 +27,7 @@ from ops.common import (
     of_a_library,
     print_json,
     print_table,
+    remind_to_commit,
     say,
 )
 from ops.delivery import RollOutError, UnknownOutcomeError, UnwatchedError
@@ -421,6 +422,7 @@ def rollback(
     health_url: HealthUrlOption = None,
 ) -> None:
     """Go back to a recorded release, through the program, so that the state is true."""
+    from ops import rotation
     from ops.stack import Stack
 
     steps = Steps()
@@ -447,6 +449,7 @@ def rollback(
             "undo migrations to. Nothing was done. Name the version: stromhaltig db "
             "rollback --to VERSION"
         )
+    rotation.demand_current(opened)
     for line in lines:
         say(line)
     if dry_run:
@@ -498,8 +501,9 @@ def rollback(
             schema=target.schema if undo_migrations else releases.schema(known),
             back=target.number,
         )
-    _tell(f"{recorded.label} serves {stack}: back to {target.label}, {target.image}")
     delivery.tell_what_is_not_built(opened)
+    remind_to_commit(opened)
+    _tell(f"{recorded.label} serves {stack}: back to {target.label}, {target.image}")
 
 
 def _tell(text: str) -> None:

@@ -701,6 +701,21 @@ def test_a_rollback_that_does_not_serve_leaves_the_file_as_it_was(twice):
     assert twice.told[-1:] == ["Going back to r1 in staging failed. Look at it now"]
 
 
+def test_a_rollback_is_not_rolled_out_from_an_older_stack_file(twice):
+    twice.stack.outputs["rotations"] = {"JWT_SECRET": 2}
+    done = twice.run("rollback", "--yes")
+    assert done.exit_code == 2
+    assert "Pulumi.staging.yaml" in done.stderr
+    assert "JWT_SECRET" in done.stderr
+    assert twice.stack.ups == []
+
+
+def test_whoever_rolled_back_is_reminded_of_the_stack_file(twice):
+    done = twice.run("rollback", "--yes")
+    assert "Commit Pulumi.staging.yaml" in done.stderr
+    assert done.stderr.splitlines()[-1] == twice.told[-1]
+
+
 def test_releases_are_listed_newest_first(twice):
     done = twice.run("releases")
     assert re.findall(r"r\d", done.stdout) == ["r2", "r1"]
