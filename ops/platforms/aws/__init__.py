@@ -234,8 +234,9 @@ class Aws:
             self._maintenance.follow()
         except (BotoCoreError, ClientError) as error:
             say(
-                f"The health path may lead to the version before ({error}): "
-                f"stromhaltig maintenance on --stack {self._account.stack}"
+                f"The health path may lead to the version before ({error}). Turn "
+                "maintenance off and on again: stromhaltig maintenance off --stack "
+                f"{self._account.stack}"
             )
 
     @property
