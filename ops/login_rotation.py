@@ -81,6 +81,9 @@ def rotate(stack: Stack, steps: Steps, held: Held) -> None:
         facts.append(f"{login.user} may sign in, beside {before}")
     held.check()
     _keep_the_owners(stack)
+    if older:
+        # Broken off here, the next run would take it for the one that is under way.
+        stack.unset(SETTING)
     # Before the login: one that is not counted would never be missed.
     count_up(stack, LOGIN)
     if not begun:

@@ -258,9 +258,12 @@ def test_killed_in_a_later_rotation_it_ends_with_one_login_too(program, estate, 
     assert len(logins(program) - {""}) == 1
 
 
-@pytest.mark.parametrize("turns", [0, 1], ids=["no login", "a former login"])
+@pytest.mark.parametrize("killed", [False, True], ids=["at once", "killed before"])
+@pytest.mark.parametrize(
+    "turns", [0, 1, 2], ids=["no login", "a former login", "the login before"]
+)
 def test_from_an_older_file_no_former_password_becomes_valid_again(
-    program, estate, turns
+    program, estate, turns, killed
 ):
     kept: tuple[dict[str, str], dict[str, str]] = ({}, {})
     for turn in range(3):
@@ -274,6 +277,11 @@ def test_from_an_older_file_no_former_password_becomes_valid_again(
     owners = program.platform.owners
     program.config, program.secrets_set = kept
 
+    if killed:
+        program.calls.clear()
+        program.kill = ("before the setting", 1)
+        with pytest.raises(Killed):
+            rotate()
     assert rotate().exit_code == 0
     assert enters(program.platform.used)
     assert not any(enters(address) for address in former)
