@@ -34,15 +34,15 @@ class RollOutError(FailedError):
     """What was asked for does not serve.
 
     moved: the app was told to run something else, so that there is a way back.
-    rolled_back: the platform has gone back to the version before by itself.
+    serves: the version before serves: it was left alone, or the platform went back.
     """
 
     def __init__(
-        self, message: str, *, moved: bool = True, rolled_back: bool = False
+        self, message: str, *, moved: bool = True, serves: bool = False
     ) -> None:
         super().__init__(message)
         self.moved = moved
-        self.rolled_back = rolled_back
+        self.serves = serves
 
 
 class UnknownOutcomeError(FailedError):
@@ -133,9 +133,7 @@ def _watched(stack: Stack) -> Iterator[None]:
     except KeyboardInterrupt:
         say(
             "The update is made, and nobody waited to see whether it serves. Look: "
-            f"stromhaltig status --stack {stack.name}. To have it judged and "
-            f"recorded: stromhaltig deploy --stack {stack.name}. To go back: "
-            f"stromhaltig rollback --stack {stack.name}"
+            f"stromhaltig status --stack {stack.name}"
         )
         raise UnwatchedError from None
 
@@ -226,7 +224,7 @@ def judged(
             f"rollback --stack {stack.name}"
         ) from trouble
     if not verdict.serves:
-        raise RollOutError(_told(verdict), rolled_back=verdict.rolled_back)
+        raise RollOutError(_told(verdict), serves=verdict.rolled_back)
     return verdict
 
 
@@ -241,10 +239,10 @@ def prove(stack: Stack, steps: Steps, url: str | None = None) -> None:
     if not address:
         say("The stack has no health_url, so nobody was asked.")
         return
-    if _closed(stack):
-        say("Maintenance is on, and its page answers there, so nobody was asked.")
-        return
     with _watched(stack), steps.step("health from outside") as facts:
+        if _closed(stack):
+            facts.append("maintenance is on, and its page answers there: not asked")
+            return
         found = health.until_well(
             address, token=os.environ.get(health.TOKEN), patience=HEALTH_PATIENCE
         )
@@ -347,7 +345,7 @@ def _explained(
     return RollOutError(
         f"{error}\n{_told(verdict)}",
         moved=verdict.rolled_back or not same,
-        rolled_back=verdict.rolled_back,
+        serves=verdict.rolled_back or (same and verdict.serves),
     )
 
 

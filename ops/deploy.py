@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 RECENT = 20
 """How far back in the audit log the last deployment is looked for."""
 
+UPDATED = "updated"
+"""Detail of a deployment that failed after it had begun to change the stack."""
+
 
 class Backup(StrEnum):
     """When a deployment backs the database up first."""
@@ -168,11 +171,17 @@ class _Deployment:
                 pending = self._migrations()
                 self._back_up(pending)
                 self.held.check()
+                self.act.details[UPDATED] = "yes"
                 delivery.update(self.stack, self.steps, before)
                 delivery.prove(self.stack, self.steps, self.health_url)
         except RollOutError as error:
             self._failed(error, former, pending.irreversible if pending else ())
-        except (UnknownOutcomeError, UnwatchedError):
+        except (UnknownOutcomeError, UnwatchedError) as error:
+            if isinstance(error, UnwatchedError):
+                say(
+                    "To have it judged and recorded, run the same command again. To go "
+                    f"back: stromhaltig rollback --stack {self.stack.name}"
+                )
             _tell(f"{self.stack.name} was updated, and nobody knows whether it serves")
             raise
         asked = pending or self._applied()
@@ -184,6 +193,7 @@ class _Deployment:
             migrations=tuple(m.name for m in brought),
             irreversible=tuple(m.name for m in brought if not m.reversible),
         )
+        del self.act.details[UPDATED]
         self.act.details["release"] = release.label
         _tell(
             f"{release.label} serves {self.stack.name}: {release.image}, "
@@ -192,16 +202,21 @@ class _Deployment:
 
     def _former(self, before: Running | None, known: list[Release]) -> str | None:
         """The image to go back to: what runs, unless that is of a failed deployment."""
-        ended = (
-            act.outcome
-            for act in acts(self.stack.records, RECENT)
-            if act.command in ("deploy", "rollback")
-            and act.at != self.act.at
-            and act.outcome != "refused"
-        )
-        if known and (before is None or next(ended, "done") != "done"):
-            return known[0].image
-        return before.image if before else None
+        recorded = known[0].image if known else None
+        if before is None or (recorded and self._failed_before(before.image)):
+            return recorded
+        return before.image
+
+    def _failed_before(self, image: str) -> bool:
+        """Whether what runs was left by a deployment that failed, or was killed."""
+        for act in acts(self.stack.records, RECENT):
+            began = act.outcome in ("begun", "done") or UPDATED in act.details
+            if act.command != "deploy" or act.at == self.act.at or not began:
+                continue
+            if act.outcome == "done" or act.details.get("back") == image:
+                return False
+            return act.details.get("image", image) == image
+        return False
 
     def _migrations(self) -> MigrationStatus | None:
         """What is pending with the new image; None when nobody can tell.
@@ -279,8 +294,7 @@ class _Deployment:
     ) -> None:
         complain(str(error))
         failed = f"Deployment of {self.stack.name} failed"
-        old_serves = former is not None and (error.rolled_back or not error.moved)
-        serves = "The old version serves." if old_serves else ""
+        serves = "The old version serves." if former and error.serves else ""
         left = ""
         if error.moved and irreversible:
             left = (
@@ -310,6 +324,7 @@ class _Deployment:
                 )
             )
             raise
+        self.act.details["back"] = target
         _tell(_sentences(f"{failed}; {target} serves again.", left))
         why = _sentences(f"Not deployed. {target} serves again.", left)
         raise FailedError(why) from None
@@ -319,17 +334,22 @@ class _Deployment:
     ) -> tuple[str | None, str]:
         """The image to go back to, if that would help, and what to do if not."""
         look = f"Look at it: stromhaltig status --stack {self.stack.name}"
-        if not error.moved or former is None:
+        change = (
+            "take back what else changed in the stack file, and deploy that: "
+            f"stromhaltig deploy --stack {self.stack.name}"
+        )
+        if former is None or (error.serves and not error.moved):
             return None, look
+        if not error.moved:
+            return None, f"The app was left as it was. {look}, and {change}"
         try:
             delivery.demand_image(former)
         except NotOfferedError as why:
             return None, str(why)
         if former == (self.image or delivery.named_image(self.stack)):
             return None, (
-                "The image is the one of before, so there is none to go back to: take "
-                "back what else changed in the stack file, and deploy that: "
-                f"stromhaltig deploy --stack {self.stack.name}"
+                "The image is the one of before, so there is none to go back to: "
+                f"{change}"
             )
         return former, look
 
@@ -435,7 +455,8 @@ def rollback(
     target = releases.find(known, release, running=now.image if now else None)
     between = _migrations_between(releases.between(known, target))
     if platform and now and known and now.image != known[0].image and not keep_schema:
-        between |= _unrecorded(platform, steps, target.schema or releases.schema(known))
+        since = target.schema or releases.schema(known)
+        between |= _unrecorded(platform, steps, now.image, since)
     lines = _way_back(opened, target, between, undo_migrations=undo_migrations)
     _demand_reversible(between, undone=undo_migrations, kept=keep_schema)
     if undo_migrations and fast:
@@ -492,7 +513,11 @@ def rollback(
             with delivery.wanting(opened, target.image):
                 delivery.update(opened, steps, before)
             delivery.prove(opened, steps, health_url)
-        except (RollOutError, UnknownOutcomeError, UnwatchedError):
+        except UnwatchedError:
+            say(f"To have it judged and recorded: stromhaltig deploy --stack {stack}")
+            _tell(f"{stack} was told to go back to {target.label}. Look at it now")
+            raise
+        except (RollOutError, UnknownOutcomeError):
             _tell(f"Going back to {target.label} in {stack} failed. Look at it now")
             raise
         recorded = delivery.remember(
@@ -528,6 +553,7 @@ def _preflight(stack: Stack, steps: Steps) -> None:
 
     Raises OpsError with all of it at once.
     """
+    from ops import rotation
     from ops.doctor import preflight
     from ops.platforms.platform import State
 
@@ -542,6 +568,9 @@ def _preflight(stack: Stack, steps: Steps) -> None:
         if errors:
             names = ", ".join(fact.name for fact in errors)
             raise OpsError(f"Not ready to deploy: {names}. Nothing was done.")
+        if any(f.name == "rotations" and f.state is State.UNKNOWN for f in facts):
+            # There was no time for it beside the others, and it is not to be guessed.
+            rotation.demand_current(stack)
 
 
 def _agree(
@@ -574,7 +603,9 @@ def _migrations_between(newer: list[Release]) -> dict[str, bool]:
     }
 
 
-def _unrecorded(platform: Platform, steps: Steps, since: str | None) -> dict[str, bool]:
+def _unrecorded(
+    platform: Platform, steps: Steps, image: str, since: str | None
+) -> dict[str, bool]:
     """What came with a version that runs and was never recorded, above a schema.
 
     Nobody is kept from going back because it cannot be asked.
@@ -584,12 +615,15 @@ def _unrecorded(platform: Platform, steps: Steps, since: str | None) -> dict[str
 
     with steps.step("migrations") as facts:
         try:
-            brought = migrations.status(platform).brought(since)
+            status = migrations.status(platform, image=image)
         except Exception as trouble:
             facts.append(f"not known: {of_a_library(trouble) or trouble}")
             return {}
         facts.append("What runs is no recorded release, so its image was asked.")
-    return {m.name: m.reversible for m in brought if m.state is not State.PENDING}
+    applied = (m for m in status.brought(since) if m.state is not State.PENDING)
+    found = {m.name: m.reversible for m in applied}
+    # Even the image that runs has nothing that undoes these.
+    return found | dict.fromkeys(status.unknown, False)
 
 
 def _way_back(

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import names
 from contract import APP, Generated, Kind, Variable
 from ops import delivery
-from ops.common import Steps, is_kept
-from ops.delivery import RollOutError
+from ops.common import Steps, is_kept, say
+from ops.delivery import RollOutError, UnwatchedError
 from ops.errors import NotOfferedError, OpsError, nearest
 from ops.platforms import platform_of
 
@@ -374,8 +374,11 @@ def roll_out(stack: Stack, steps: Steps) -> None:
             f"{error}\nThe stack file asks for the new value, which is not rolled out. "
             f"When the reason is gone: stromhaltig deploy --stack {stack.name}",
             moved=error.moved,
-            rolled_back=error.rolled_back,
+            serves=error.serves,
         ) from None
+    except UnwatchedError:
+        say("To go on with it, run the same command again.")
+        raise
 
 
 def count_up(stack: Stack, name: str) -> bool:
@@ -396,4 +399,4 @@ def _count_up(stack: Stack, variable: Variable, *, sign_out: bool) -> list[str]:
         stack.unset("accept_previous")
     elif variable.previous:
         stack.set("accept_previous", "true")
-    return [*said, f"rotations.{name}: {configured(stack, name)}"]
+    return [*said, f"{name} is at count {configured(stack, name)}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import ops.stack
 from ops import delivery, releases
-from ops.audit import acts
+from ops.audit import Act, acts
 from ops.cli import app
 from ops.database.migrations import MigrationStatus
 from ops.errors import FailedError, NotOfferedError, OpsError
@@ -41,6 +41,7 @@ class Scene:
     healths: list[Health] = field(default_factory=list)
     migrations: MigrationStatus | BaseException = NOTHING_PENDING
     told: list[str] = field(default_factory=list)
+    images_asked: list[str | None] = field(default_factory=list)
 
     def run(self, *arguments: str):
         command, *more = arguments
@@ -67,6 +68,7 @@ def scene(tmp_path, monkeypatch):
     scene = Scene(stack, platform)
 
     def status(_: FakePlatform, image: str | None = None) -> MigrationStatus:
+        scene.images_asked.append(image)
         if isinstance(scene.migrations, BaseException):
             raise scene.migrations
         return scene.migrations
@@ -457,12 +459,75 @@ def test_what_failed_before_is_nothing_to_go_back_to(scene):
     assert scene.stack.ups[-1]["image.ref"] == image("a")
 
 
-def test_a_refused_deployment_makes_nothing_of_what_runs(scene):
+@pytest.mark.parametrize("outcome", ["refused", "failed", "interrupted"])
+def test_a_deployment_that_changed_nothing_makes_nothing_of_what_runs(
+    scene, monkeypatch, outcome
+):
     scene.stack.outputs["release"] = image("b")  # by pulumi up
-    assert scene.run("deploy", "--image", image("c")).exit_code == 2
+    errors = {
+        "refused": OpsError("no"),
+        "failed": FailedError("snapshot quota exceeded"),
+        "interrupted": KeyboardInterrupt(),
+    }
+
+    def fail(name: str) -> str:
+        raise errors[outcome]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.platform, "snapshot", fail)
+        scene.deploy("--image", image("c"), "--backup", "always")
+    assert acts(scene.stack.records, 1)[0].outcome == outcome
     scene.healths = [UNWELL, WELL]
     done = scene.deploy("--image", image("c"))
     assert f"{image('b')} serves again" in done.stderr
+
+
+def test_what_runs_after_going_back_is_good_to_go_back_to(scene):
+    scene.stack.outputs["release"] = image("b")  # by pulumi up
+    for letter in "cd":
+        scene.healths = [UNWELL, WELL]
+        done = scene.deploy("--image", image(letter))
+        assert f"{image('b')} serves again" in done.stderr
+
+
+def test_what_a_rollback_has_switched_to_is_good_to_go_back_to(twice):
+    twice.stack.planned = [LOSS]
+    done = twice.run("rollback", "--yes", "--fast")
+    assert done.exit_code == 1
+    twice.stack.planned = []
+    twice.stack.outputs["release"] = image("a")  # as the platform was told
+    twice.healths = [UNWELL, WELL]
+    done = twice.deploy("--image", image("c"))
+    assert f"{image('a')} serves again" in done.stderr
+
+
+def test_what_a_killed_deployment_left_is_nothing_to_go_back_to(scene):
+    begun = Act("deploy", "2026-11-30T07:00:00+00:00", "me", "", {"image": image("b")})
+    name = "audit/99999999T000000.000000Z-abc.json"
+    scene.stack.records.put(name, [json.dumps(asdict(begun)).encode()])
+    scene.stack.outputs["release"] = image("b")
+    scene.healths = [UNWELL, WELL]
+    done = scene.deploy("--image", image("c"))
+    assert f"{image('a')} serves again" in done.stderr
+
+
+def test_an_update_that_broke_something_beside_the_app_is_not_called_well(
+    scene, monkeypatch
+):
+    running = scene.platform.running()
+    monkeypatch.setattr(scene.platform, "running", lambda: running)
+
+    def broken(stack: FakeStack) -> None:
+        raise FailedError("Pulumi: the database's container did not start")
+
+    scene.stack.on_up = broken
+    scene.platform.verdicts = [Verdict(False, "0 of 2 containers are healthy")]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 1
+    assert "The old version serves" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("Not deployed. The app was left as it was. Look at it: ")
+    assert "take back what else changed" in last
 
 
 def test_an_interrupt_after_the_update_leaves_the_file_and_is_told(scene, monkeypatch):
@@ -473,6 +538,7 @@ def test_an_interrupt_after_the_update_leaves_the_file_and_is_told(scene, monkey
     done = scene.deploy("--image", image("b"))
     assert done.exit_code == 130
     assert "nobody waited to see whether it serves" in done.stderr
+    assert "To go back: stromhaltig rollback --stack staging" in done.stderr
     assert scene.image == image("b")
     assert scene.told == [
         "staging was updated, and nobody knows whether it serves",
@@ -496,7 +562,7 @@ def test_where_the_page_covers_the_health_path_nobody_is_asked(scene):
     scene.healths = [UNWELL]
     done = scene.deploy("--image", image("b"))
     assert done.exit_code == 0
-    assert "Maintenance is on, and its page answers there" in done.stderr
+    assert "maintenance is on, and its page answers there" in done.stderr
 
 
 def test_an_unchanged_stack_is_no_new_release(scene, monkeypatch):
@@ -605,8 +671,8 @@ def test_undoing_migrations_of_production_takes_the_stacks_name(twice):
 
 def unrecorded(scene: Scene, applied: tuple[str, ...]) -> None:
     """Have image b run, as after a deployment that was killed."""
-    scene.stack.config["image.ref"] = image("b")
-    scene.stack.outputs["release"] = image("b")
+    now = Running("deployment/9", "9", image("b"))
+    scene.platform.running = lambda: now
     scene.migrations = migration_status(applied=applied, irreversible=applied)
 
 
@@ -616,8 +682,17 @@ def test_what_came_with_a_version_that_nobody_recorded_is_asked_of_it(scene):
     assert done.exit_code == 2
     assert "002_drop: there is no script to undo it" in done.stderr
     assert "001_users" not in done.stderr
+    assert scene.images_asked[-1] == image("b")
     assert scene.run("rollback", "--yes", "--keep-schema").exit_code == 0
     assert scene.image == image("a")
+
+
+def test_what_nobody_knows_how_to_undo_cannot_be_undone(scene):
+    unrecorded(scene, ())
+    scene.migrations = migration_status(applied=("001_users",), unknown=("002_x",))
+    done = scene.run("rollback", "--yes")
+    assert done.exit_code == 2
+    assert "002_x: there is no script to undo it" in done.stderr
 
 
 def test_a_version_that_cannot_be_asked_is_gone_back_from(scene):
@@ -699,6 +774,26 @@ def test_a_rollback_that_does_not_serve_leaves_the_file_as_it_was(twice):
     assert twice.image == image("b")
     assert twice.labels == ["r2", "r1"]
     assert twice.told[-1:] == ["Going back to r1 in staging failed. Look at it now"]
+
+
+def test_an_older_stack_file_is_found_though_there_was_no_time_to_look(scene):
+    scene.stack.outputs["rotations"] = {"JWT_SECRET": 2}
+    scene.facts = [Fact("rotations", State.UNKNOWN, "no answer within 20 s")]
+    done = scene.deploy("--image", image("b"))
+    assert done.exit_code == 2
+    assert "older than what is deployed: JWT_SECRET was rotated" in done.stderr
+    assert scene.stack.ups == []
+
+
+def test_an_interrupted_rollback_does_not_name_another_one(twice, monkeypatch):
+    def interrupted(*_: object, **__: object) -> Health:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ops.health.until_well", interrupted)
+    done = twice.run("rollback", "--yes")
+    assert done.exit_code == 130
+    assert "To have it judged and recorded: stromhaltig deploy" in done.stderr
+    assert "To go back" not in done.stderr
 
 
 def test_a_rollback_is_not_rolled_out_from_an_older_stack_file(twice):

@@ -260,6 +260,16 @@ class TestRotate:
         assert "the reason is gone: stromhaltig deploy --stack" in done.stderr
         assert acts(stack.records, 1)[0].outcome == "failed"
 
+    def test_whoever_interrupts_is_told_how_to_go_on(self, stack, monkeypatch):
+        def interrupted(*_: object, **__: object) -> Verdict:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(stack.platform, "verdict", interrupted)
+        done = rotate("HEALTH_CHECK_TOKEN")
+        assert done.exit_code == 130
+        assert "To go on with it, run the same command again." in done.stderr
+        assert "rollback" not in done.stderr
+
     def test_what_would_lose_more_than_a_secret_is_not_rolled_out(self, stack):
         loss = Change("delete", "docker:index/volume:Volume", "uploads", True, True)
         stack.planned = [loss]
