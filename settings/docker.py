@@ -290,10 +290,12 @@ class DockerSettings(Settings):
     )
     logs: Logs = Field(Logs(), description="Logs of the containers.")
 
-    def is_built_here(self, ref: str) -> bool:
-        """Return whether a tag is of a build that stayed in this host's engine."""
-        tag = rf"{re.escape(self.name)}:[0-9a-f]{{12}}"
-        return not self.image.repository and bool(re.fullmatch(tag, ref))
+    @property
+    def own_builds(self) -> str:
+        """Without a registry, they stay in the host's engine."""
+        if self.image.repository:
+            return ""
+        return rf"{re.escape(self.name)}:[0-9a-f]{{12}}"
 
 
 def _domain_has_no_zone(settings: DockerSettings) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,6 +229,11 @@ class Settings(BaseModel):
         return False
 
     @property
+    def own_builds(self) -> str:
+        """Pattern of images that are built for this stack alone, tagged by content."""
+        return ""
+
+    @property
     def protect(self) -> bool:
         """Whether Pulumi refuses to delete what holds data."""
         return self.production and not self.decommission
@@ -264,10 +270,6 @@ class Settings(BaseModel):
     def released(self) -> Self:
         """Return these settings with deletion protection lifted, to decommission."""
         return self
-
-    def is_built_here(self, ref: str) -> bool:  # noqa: ARG002
-        """Return whether a tag is of the program's own build, by its content."""
-        return False
 
     def command(self, path: str, value: str = "", *, secret: bool = False) -> str:
         """Return the command that sets a key of this stack."""
@@ -320,9 +322,9 @@ def _cache_has_a_place(settings: Settings) -> Iterator[Problem]:
 
 def _production_pins_the_image(settings: Settings) -> Iterator[Problem]:
     ref = settings.image.ref
-    if ref is None or forms.DIGEST.accepts(ref) or settings.is_built_here(ref):
+    if ref is None or forms.DIGEST.accepts(ref):
         return
-    if settings.production:
+    if settings.production and not re.fullmatch(settings.own_builds, ref):
         yield (
             "image.ref",
             f'"{ref}" is a tag, and what it means can change; production takes '
