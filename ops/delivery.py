@@ -72,14 +72,9 @@ def name_image(stack: Stack, ref: str | None) -> None:
         stack.unset("image.ref")
 
 
-def builds(stack: Stack) -> bool:
-    """Whether the stack's file has a folder to build the image from."""
-    return stack.get("image.context") is not None
-
-
 def tell_what_is_not_built(stack: Stack) -> None:
     """Say that an image is named beside a folder, so that nothing of it is deployed."""
-    if builds(stack) and named_image(stack) is not None:
+    if named_image(stack) and stack.get("image.context"):
         say(
             "The stack file names this image beside image.context, so nothing is built "
             "from there. To build again: pulumi config rm --path "
@@ -156,12 +151,11 @@ def plan(stack: Stack, steps: Steps) -> Summary:
 
 def what_if(stack: Stack, steps: Steps, ref: str | None) -> Summary:
     """What an update to an image would change; the stack's file stays as it is."""
-    named = named_image(stack)
-    try:
-        with wanting(stack, ref):
-            return plan(stack, steps)
-    finally:
-        name_image(stack, named)
+    if ref is None:
+        return plan(stack, steps)
+    with stack.unchanged():
+        name_image(stack, ref)
+        return plan(stack, steps)
 
 
 def demand_harmless(stack: Stack, summary: Summary) -> None:

@@ -124,12 +124,11 @@ def _reminding(stack: Stack) -> Iterator[None]:
 
     What was begun is gone on with by the next run, or by a deployment: from this file.
     """
-    file = stack.folder / f"Pulumi.{stack.name}.yaml"
-    before = _content(file)
+    before = _content(stack.file)
     try:
         yield
     except BaseException:
-        if _content(file) != before:
+        if _content(stack.file) != before:
             remind_to_commit(stack)
         raise
     remind_to_commit(stack)

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -94,6 +95,20 @@ class Stack:
         except auto.CommandError as error:
             raise OpsError(f"Pulumi, stack {self.name}: {_said(error)}") from None
 
+    @property
+    def file(self) -> Path:
+        """Where its settings are."""
+        return self.folder / f"Pulumi.{self.name}.yaml"
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Put the stack's file back after the block, as it was to the byte."""
+        before = self.file.read_bytes()
+        try:
+            yield
+        finally:
+            self.file.write_bytes(before)
+
     @cached_property
     def outputs(self) -> Mapping[str, Any]:
         """Name of an output to its value; empty before the first deployment.
@@ -162,7 +177,7 @@ class Stack:
             secret_keys=parsing.secret_keys(
                 {key: each.value for key, each in found.items()},
                 {key for key, each in found.items() if each.secret},
-                self.folder / f"Pulumi.{self.name}.yaml",
+                self.file,
             ),
         )
 

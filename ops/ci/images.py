@@ -58,13 +58,9 @@ def as_deployed(name: str, state: Any, base: str) -> Iterator[str]:
     if stack.get("image.context") or asked or named == release:
         yield ""
         return
-    file = stack.folder / f"Pulumi.{name}.yaml"
-    before = file.read_bytes()
-    try:
+    with stack.unchanged():
         stack.set("image.ref", release)
         yield named
-    finally:
-        file.write_bytes(before)
 
 
 def _release(state: Any) -> str:

@@ -77,6 +77,18 @@ class FakeStack:
     resources: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def file(self) -> Path:
+        return self.folder / f"Pulumi.{self.name}.yaml"
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        before = dict(self.config)
+        try:
+            yield
+        finally:
+            self.config = before
+
+    @property
     def records(self) -> FolderStore:
         return FolderStore(self.folder / "records")
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 
 from ops.ci.images import as_deployed, by_digest
 from ops.errors import OpsError
+from ops.stack import Stack
 from tests.unit.ops.fakes import FakeStack, image
 
 DIGEST = f"sha256:{'0a' * 32}"
@@ -51,9 +53,8 @@ def test_a_stack_without_a_release_needs_one() -> None:
 class FileStack(FakeStack):
     """One whose settings are in its file."""
 
-    @property
-    def file(self) -> Path:
-        return self.folder / f"Pulumi.{self.name}.yaml"
+    def unchanged(self) -> AbstractContextManager[None]:
+        return Stack.unchanged(cast(Stack, self))
 
     def set(self, path: str, value: str) -> None:
         super().set(path, value)
