@@ -161,7 +161,6 @@ class _Deployment:
         platform = delivery.current_platform(self.stack)
         before = platform.running() if platform else None
         known = releases.releases(self.stack.records)
-        former = self._former(before, known)
         pending: MigrationStatus | None = None
         try:
             with delivery.wanting(self.stack, self.image):
@@ -175,6 +174,7 @@ class _Deployment:
                 delivery.update(self.stack, self.steps, before)
                 delivery.prove(self.stack, self.steps, self.health_url)
         except RollOutError as error:
+            former = self._former(before, known)
             self._failed(error, former, pending.irreversible if pending else ())
         except (UnknownOutcomeError, UnwatchedError) as error:
             if isinstance(error, UnwatchedError):

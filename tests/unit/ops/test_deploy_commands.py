@@ -530,11 +530,15 @@ def test_an_update_that_broke_something_beside_the_app_is_not_called_well(
     assert "take back what else changed" in last
 
 
-def test_an_interrupt_after_the_update_leaves_the_file_and_is_told(scene, monkeypatch):
+def interrupt_the_watching(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> Health:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ops.health.until_well", interrupted)
+
+
+def test_an_interrupt_after_the_update_leaves_the_file_and_is_told(scene, monkeypatch):
+    interrupt_the_watching(monkeypatch)
     done = scene.deploy("--image", image("b"))
     assert done.exit_code == 130
     assert "nobody waited to see whether it serves" in done.stderr
@@ -786,10 +790,7 @@ def test_an_older_stack_file_is_found_though_there_was_no_time_to_look(scene):
 
 
 def test_an_interrupted_rollback_does_not_name_another_one(twice, monkeypatch):
-    def interrupted(*_: object, **__: object) -> Health:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("ops.health.until_well", interrupted)
+    interrupt_the_watching(monkeypatch)
     done = twice.run("rollback", "--yes")
     assert done.exit_code == 130
     assert "To have it judged and recorded: stromhaltig deploy" in done.stderr
